@@ -192,7 +192,7 @@ fn describe(sandbox: &Sandbox, tools: &Tools, road: Road) {
         let ready =
             if overlap { "overlap = true\nready = { notify = true }" } else { "ready = { http = \"/\" }" };
         let text = format!(
-            "[worker.w]\nversion = {number:?}\ncommand = {command:?}\ncwd = {cwd:?}\n\
+            "[worker.w]\napp = \"inject.w\"\nversion = {number:?}\ncommand = {command:?}\ncwd = {cwd:?}\n\
              listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\n{ready}\n\
              start_timeout = \"4s\"\nbake = \"50ms\"\nstop = {{ grace = \"500ms\" }}\n"
         );

@@ -71,7 +71,7 @@ impl Shape {
         let ready = if tells { "notify = true" } else { "http = \"/\"" };
         let overlap = if self.overlap { "overlap = true\n" } else { "" };
         format!(
-            "[worker.storm]\nversion = {version:?}\ncommand = {words:?}\nlisten = [{{ name = \"http\", {listen} }}]\n\
+            "[worker.storm]\napp = \"storm.storm\"\nversion = {version:?}\ncommand = {words:?}\nlisten = [{{ name = \"http\", {listen} }}]\n\
              ready = {{ {ready} }}\n{overlap}start_timeout = \"3s\"\nbake = \"100ms\"\nstop = {{ grace = \"1s\" }}\n"
         )
     }

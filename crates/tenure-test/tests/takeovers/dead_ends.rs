@@ -104,7 +104,7 @@ impl Jobs {
         let cwd = sandbox.work().display().to_string();
         for (version, listener) in [("1.0.0", "http"), ("2.0.0", "web")] {
             let text = format!(
-                "[worker.hello]\nscope = \"user\"\nkind = \"embedded\"\nversion = \"{version}\"\ncwd = {cwd:?}\n\
+                "[worker.hello]\napp = \"example.hello\"\nscope = \"user\"\nkind = \"embedded\"\nversion = \"{version}\"\ncwd = {cwd:?}\n\
                  command = [\"./example-axum\"]\nbake = \"0s\"\n\
                  listen = [{{ name = \"{listener}\", tcp = \"127.0.0.1:0\" }}]\n",
             );
