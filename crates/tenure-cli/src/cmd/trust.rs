@@ -129,6 +129,9 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
         .iter()
         .map(|listen| format!("    listens on: {} ({})", account::wanted_address(listen), listen.name));
     lines.extend(listen);
+    if let Some(file) = &plan.env_file {
+        lines.push(format!("    gets the variables of: {}", quoted(file)));
+    }
     if !plan.keeps.is_empty() {
         lines.push(format!("    gets from the caller: {}", plan.keeps.join(", ")));
     }

@@ -33,6 +33,8 @@ pub(crate) struct ProjectPlan {
     pub(crate) preflight_command: Option<Vec<String>>,
     /// The command that is run before each start.
     pub(crate) before_start_command: Option<Vec<String>>,
+    /// The file whose variables it gets.
+    pub(crate) env_file: Option<String>,
     /// The names of the variables that it sets.
     pub(crate) sets: Vec<String>,
     /// The variables that it sets, with their values; none where the name looks secret.
@@ -64,6 +66,7 @@ pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigEr
             scope: scope.to_string(),
             cwd: os_text::text(worker.spec.cwd.as_os_str()),
             set: worker.spec.env.set.iter().map(shown).collect(),
+            env_file: worker.spec.env.file.as_ref().map(|file| file.display().to_string()),
             keeps: worker.spec.env.keep,
             listen: worker.spec.listen,
             command: worker.spec.command,

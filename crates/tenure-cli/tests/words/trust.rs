@@ -212,3 +212,12 @@ fn a_command_that_tells_the_version_is_asked_last_and_a_flag_goes_without_it() {
     let shown = sandbox.call("config show memory").stdout;
     assert!(shown.contains("the command printed 3.2.1"), "{shown}");
 }
+
+#[test]
+fn trust_names_the_file_of_variables_and_shows_none_of_its_values() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".env", "TOKEN=hunter2\n");
+    sandbox.write("tenure.toml", &format!("{SLEEPER}env = {{ file = '.env' }}\n"));
+    let told = sandbox.call("trust").stderr;
+    assert!(told.contains("gets the variables of: .env") && !told.contains("hunter2"), "{told}");
+}
