@@ -29,7 +29,7 @@ fn project(sandbox: &Sandbox, name: &str) -> (PathBuf, String) {
     fs::create_dir_all(&directory).expect("a sandbox takes directories");
     let command = [BINARIES.program, &sandbox.oracle().directory().display().to_string(), "1.0.0"];
     let text = format!(
-        "[worker.w]\nversion = \"1.0.0\"\ncommand = {command:?}\nstart_timeout = {:?}\nstop.grace = \"1s\"\n",
+        "[worker.w]\napp = \"shop.w\"\nversion = \"1.0.0\"\ncommand = {command:?}\nstart_timeout = {:?}\nstop.grace = \"1s\"\n",
         Limits::GENEROUS.boot
     );
     fs::write(directory.join("tenure.toml"), text).expect("and files");
@@ -169,15 +169,18 @@ fn workers_that_no_project_describes_alone_are_left() {
     let sandbox = world();
     let (gone, scope) = has_run(&sandbox, "p");
     let program = [BINARIES.program, &sandbox.oracle().directory().display().to_string(), "2.0.0"];
-    let ensure = |name: &'static str, version: &'static str| {
-        let words = ["ensure", name, "--version", version, "--json", "--"].map(str::to_owned);
-        let words = words.into_iter().chain(program.map(str::to_owned));
-        sandbox.tenure(words).cwd(&gone).run().expect(0);
-    };
-    ensure("mine", "1.0.0");
+    let words = ["ensure", "mine", "--version", "1.0.0", "--json", "--"].map(str::to_owned);
+    sandbox.tenure(words.into_iter().chain(program.map(str::to_owned))).cwd(&gone).run().expect(0);
     sandbox.stop("mine").expect(0);
-    let whole: &'static str = scope.clone().leak();
-    ensure(whole, "2.0.0");
+    // Another installation of the same app, outside of the project.
+    let elsewhere = sandbox.work().join("elsewhere.toml");
+    let text = format!(
+        "[worker.w]\napp = \"shop.w\"\nversion = \"2.0.0\"\ncommand = {program:?}\nstop.grace = \"1s\"\n"
+    );
+    fs::write(&elsewhere, text).expect("a sandbox takes files");
+    let (_, key) = scope.split_once('@').expect("a key");
+    let elsewhere = elsewhere.display().to_string();
+    call(&sandbox, &sandbox.work(), &["ensure", "w", "--key", key, "--config", &elsewhere]).run().expect(0);
     sandbox.stop(&scope).expect(0);
     fs::remove_dir_all(&gone).expect("ours");
 
