@@ -51,7 +51,10 @@ fn http() -> Spec {
 
 fn ensure(spec: &Spec) -> Result<Ensured, Error> {
     let host = std::env::current_exe().expect("a program has a path");
-    tenure_core::ensure(&Request::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host))
+    // One app, whatever its program is.
+    let mut spec = spec.clone();
+    spec.app = Some("real.hosted".into());
+    tenure_core::ensure(&Request::new(scope(), spec).expect("a good spec").budget(LONG).host(host))
 }
 
 fn serving(spec: &Spec) -> Hello {

@@ -48,7 +48,10 @@ fn hosted(place: &Path) -> Spec {
 
 fn ensure(spec: &Spec) -> Ensured {
     let host = std::env::current_exe().expect("a program has a path");
-    let order = Request::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host);
+    // One app, whatever its program is.
+    let mut spec = spec.clone();
+    spec.app = Some("real.sources".into());
+    let order = Request::new(scope(), spec).expect("a good spec").budget(LONG).host(host);
     tenure_core::ensure(&order).unwrap_or_else(|error| panic!("{error:?} {:?}", error.last_words()))
 }
 
