@@ -46,14 +46,19 @@ impl PeerCheck {
 
     fn is_of_program(&mut self, own: SocketAddr, other: SocketAddr) -> bool {
         let Some(user) = self.user(own, other) else { return false };
+        if user != 0 {
+            return self.knows(user);
+        }
         // Before Linux 6.17 an end that is not accepted yet, or is closed, tells 0. Then the listener must be ours, and
-        // the connection must still tell 0 afterwards: so it waited in that listener's queue. A connection that changed
-        // in between is refused, and its client waits for the next try.
-        let certain = user != 0 || {
-            let listener = self.user(any(other), other);
-            listener.is_some_and(|user| self.knows(user)) && self.user(own, other) == Some(user)
-        };
-        certain && (user == 0 || self.knows(user))
+        // the connection must still tell 0 afterwards: so it waited in that listener's queue. A connection that was
+        // accepted in between tells by whom.
+        let listener = self.user(any(other), other);
+        let listens = listener.is_some_and(|user| self.knows(user));
+        match self.user(own, other) {
+            Some(0) => listens,
+            Some(user) => self.knows(user),
+            None => false,
+        }
     }
 
     fn knows(&mut self, user: u32) -> bool {
