@@ -3,6 +3,7 @@
 //! The file is read by the launcher that starts the worker, so no record, document or message contains its values, and
 //! a call that starts nothing does not open it.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,9 +51,10 @@ pub enum EnvFileError {
 pub(super) fn add(spec: &Spec, built: &mut Variables) -> Result<(), EnvFileError> {
     let Some(file) = &spec.env.file else { return Ok(()) };
     let path = spec.cwd.join(file);
-    expect_ours(&path)?;
-    let bytes = dir::read_regular(&path, LONGEST)
-        .map_err(|source| EnvFileError::Read { path: path.clone(), source })?;
+    let unread = |source| EnvFileError::Read { path: path.clone(), source };
+    let opened = dir::open_regular(&path).map_err(unread)?;
+    expect_ours(&path, &opened.metadata().map_err(unread)?)?;
+    let bytes = dir::read_opened(opened, &path, LONGEST).map_err(unread)?;
     for (name, value) in parse(&path, &bytes)? {
         if !environment::is_ours(&name) && !spec.env.set.contains_key(&name) {
             built.insert(name, value);
@@ -62,9 +64,7 @@ pub(super) fn add(spec: &Spec, built: &mut Variables) -> Result<(), EnvFileError
 }
 
 /// Refuses a file of another user than this one or root, and one that everybody can write.
-fn expect_ours(path: &Path) -> Result<(), EnvFileError> {
-    let found =
-        std::fs::metadata(path).map_err(|source| EnvFileError::Read { path: path.to_owned(), source })?;
+fn expect_ours(path: &Path, found: &Metadata) -> Result<(), EnvFileError> {
     let refused = |why| EnvFileError::Exposed { path: path.to_owned(), why };
     if ![0, user::effective_uid()].contains(&found.uid()) {
         return Err(refused(format!("belongs to uid {}: copy it, and name your copy", found.uid())));

@@ -25,7 +25,7 @@ pub mod reserve;
 mod write;
 
 pub use obstacle::{Blocker, InTheWay, kind_of};
-pub use regular::{open_regular, read_regular};
+pub use regular::{open_regular, read_opened, read_regular};
 
 /// How a directory is opened: never through a link in the last place.
 const DIRECTORY: OFlags =

@@ -25,7 +25,13 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 
 /// Reads a whole regular file, also through links; an error of kind `FileTooLarge` beyond `limit` bytes.
 pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    bounded(open_regular(path)?, path, limit)
+    read_opened(open_regular(path)?, path, limit)
+}
+
+/// Reads a whole file that [`open_regular`] has opened, for whoever looks at the opened file first. `path` is for the
+/// error.
+pub fn read_opened(file: File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    bounded(file, path, limit)
 }
 
 /// Opens a regular file by its name below an open directory. With `NOFOLLOW` in `how` a link is refused like any other
