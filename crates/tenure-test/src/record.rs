@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tenure_core::deadline::wall_millis;
+use tenure_core::utc;
 use tenure_sys::lock::{self, FileLock, TryLock};
 
 /// What was tried: trials of one origin may be added up.
@@ -180,21 +181,15 @@ fn json<T: Serialize>(line: &Line<T>) -> String {
 
 /// The day in UTC, as `2026-11-27`.
 fn today() -> String {
-    day(wall_millis() / 86_400_000)
+    day(wall_millis() / DAY)
 }
 
-/// The day so many days after 1970-01-01, in the Gregorian calendar. Years begin in March here, so that the leap day is the
-/// last one and a month's first day needs no table (Hinnant, "chrono-compatible low-level date algorithms").
+/// Milliseconds of a day.
+const DAY: u64 = 86_400_000;
+
+/// The day so many days after 1970-01-01.
 fn day(since_1970: u64) -> String {
-    let days = since_1970 + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    utc::text(since_1970 * DAY).chars().take(10).collect()
 }
 
 #[cfg(test)]
