@@ -151,6 +151,12 @@ impl SeenScope {
         Some(os_text::text(found.as_os_str()))
     }
 
+    /// Whether the worker is named by its key, and no offer is on record: then only its project's file can describe it.
+    fn is_unknown_here(&self) -> bool {
+        let is_whole = self.target.display_name.contains('@');
+        is_whole && self.record.as_ref().is_none_or(|record| record.offers.is_empty())
+    }
+
     fn recorded(&self) -> Recorded<'_> {
         self.record.as_ref().map(|record| Recorded::of(record, &self.now)).unwrap_or_default()
     }
@@ -326,6 +332,11 @@ fn next(seen: &SeenScope) -> Option<String> {
         Some(format!("`tenure ensure {display_name}` waits for its end and starts the next"))
     } else if seen.left {
         Some(format!("processes of its program still run; `tenure doctor {display_name}` says what to do"))
+    } else if state == AnswerState::Down && seen.is_unknown_here() {
+        Some(
+            "nothing on record says how to start it: `tenure ensure` in its project's directory does"
+                .to_owned(),
+        )
     } else if state == AnswerState::Down {
         Some(format!("`tenure ensure {display_name}` starts it"))
     } else if state == AnswerState::Booting {

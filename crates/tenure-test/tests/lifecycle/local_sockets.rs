@@ -215,6 +215,20 @@ fn a_path_that_was_removed_is_a_finding_and_a_restart_makes_it_again() {
 }
 
 #[test]
+fn a_directory_that_is_missing_is_named_with_what_makes_it() {
+    let sandbox = BINARIES.sandbox(&[]);
+    described(&sandbox, "unix = \"run/app.sock\"");
+    let directory = sandbox.work().join("run");
+    fs::remove_dir(&directory).expect("it is empty");
+    let refused = ensure(&sandbox).run().expect(1);
+    let remedy = format!("mkdir -p {}", directory.display());
+    assert!(complaint(&refused).contains(&format!("`{remedy}` makes it")), "{}", refused.stdout);
+    tenure_test::fixtures::system::shell(&sandbox, &remedy).run().expect(0);
+    sandbox.tenure(["restart", "w", "--json"]).run().expect(0);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
 fn a_path_longer_than_the_kernel_takes_is_served() {
     let sandbox = Sandbox::new(BINARIES.tenure);
     let long = format!("{}/app.sock", "x".repeat(110));

@@ -98,6 +98,13 @@ fn a_removed_projects_worker_is_shown_and_then_removed() {
     let listed = call(&sandbox, &sandbox.work(), &["list"]).run().json();
     assert_eq!(scopes(&listed["workers"]), [standing]);
     assert!(scopes(&prune(&sandbox, &["--yes"]).json()["workers"]).is_empty(), "once is enough");
+    let told = sandbox.tenure(["status", &scope]).cwd(&sandbox.work()).run().expect(3);
+    let typed = format!("tenure ensure {scope}");
+    assert!(
+        told.stdout.contains("in its project's directory") && !told.stdout.contains(&typed),
+        "{}",
+        told.stdout
+    );
 }
 
 #[test]

@@ -61,6 +61,16 @@ pub enum ListenError {
         /// The mode of that directory.
         mode: u32,
     },
+    /// The directory of a local socket is not there.
+    #[error("listen on {} for {name:?}: its directory does not exist; `mkdir -p {}` makes it", path.display(), directory.display())]
+    NoDirectory {
+        /// The listener's name.
+        name: String,
+        /// The path.
+        path: PathBuf,
+        /// Its directory.
+        directory: PathBuf,
+    },
     /// A local socket cannot be in this directory.
     #[error("listen on {} for {name:?}", path.display())]
     Directory {
@@ -95,6 +105,7 @@ impl ListenError {
             Self::Taken { .. }
             | Self::Stands { .. }
             | Self::OpenToOthers { .. }
+            | Self::NoDirectory { .. }
             | Self::Directory { .. }
             | Self::TooLong { .. } => true,
             Self::Bind { source, .. } => !matches!(source.raw_os_error(), Some(11 | 12 | 23 | 24 | 105)),

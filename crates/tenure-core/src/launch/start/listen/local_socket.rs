@@ -108,10 +108,18 @@ pub(super) fn position_of(handed: &[(String, OwnedFd)], name: &str, path: &Path)
 fn open(name: &str, path: &Path) -> Result<SocketPlace, ListenError> {
     SocketPlace::open(path).map_err(|source| {
         let (name, path) = (name.to_owned(), path.to_owned());
-        if let DirError::TooOpen { path: directory, mode } = source {
-            return ListenError::OpenToOthers { name, path, directory, mode };
+        match source {
+            DirError::TooOpen { path: directory, mode } => {
+                ListenError::OpenToOthers { name, path, directory, mode }
+            }
+            DirError::Absent { path: directory } => ListenError::NoDirectory { name, path, directory },
+            source @ (DirError::NotOwned { .. }
+            | DirError::NotDirectory(_)
+            | DirError::ReadOnly { .. }
+            | DirError::NoSpace { .. }
+            | DirError::Denied { .. }
+            | DirError::Other { .. }) => ListenError::Directory { name, path, source },
         }
-        ListenError::Directory { name, path, source }
     })
 }
 
