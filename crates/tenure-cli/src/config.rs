@@ -147,7 +147,8 @@ pub(crate) fn wanted(
     Ok(Passed { found, warning })
 }
 
-/// What was found, or the offer on record where no configuration describes that name.
+/// The worker that the configuration describes. If the configuration does not know the name, the worker that the offer on
+/// record describes.
 fn or_recorded(
     found: Result<Passed<(DescribedWorker, Offered)>, ConfigError>,
     selection: &WorkerSelection,

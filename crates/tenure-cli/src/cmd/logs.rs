@@ -87,7 +87,7 @@ pub(crate) struct Logs {
     /// The worker's own log instead of its program's output.
     #[arg(long)]
     worker: bool,
-    /// What was written alone, without times.
+    /// Show the bytes as the program wrote them, without times.
     #[arg(long, conflicts_with = "json")]
     raw: bool,
 }

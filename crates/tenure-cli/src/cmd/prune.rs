@@ -20,11 +20,11 @@ const HEADER: Style = Style::new().bold();
 #[derive(Debug, Serialize)]
 struct PruneDocument<'a> {
     state: AnswerState,
-    /// What was removed, or would be.
+    /// The workers whose state was removed, or would be with `--yes`.
     workers: Vec<Row<'a>>,
-    /// What stays although its project is not found.
+    /// The workers whose state stays although their project was not found.
     kept: Vec<KeptRow<'a>>,
-    /// Bytes of all that was removed, or would be.
+    /// Bytes of the state that was removed, or would be.
     bytes: u64,
     took_us: u64,
 }

@@ -13,7 +13,7 @@ use super::error::ConfigError;
 use super::find::{ConfigPlaces, Level, PROJECT_FILE};
 use super::layers::Layers;
 
-/// What was found, and a warning where a project's file was passed by for it.
+/// The result of a search in the configuration, and a warning if the search passed by a broken project file.
 #[derive(Debug)]
 pub(crate) struct Passed<T> {
     pub(crate) found: T,

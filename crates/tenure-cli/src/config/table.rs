@@ -3,54 +3,22 @@
 //! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are
 //! made from it or compared with it, and a test holds it against the serde form of [`tenure_core::Spec`]. Data only.
 
-use super::keys::Default::{self, Either, Required, Value, Words};
+use super::keys::Default::{Either, Required, Value, Words};
 use super::keys::Key;
 use super::keys::Shape::{
-    self, Bare, Check, Named, Number, Pattern, Repeated, Statuses, Switch, Table, Tables, Text, Texts,
-    Version, Waits, Word,
+    self, Check, Named, Number, Pattern, Repeated, Switch, Table, Tables, Text, Texts, Version, Waits, Word,
 };
 
+mod check;
+mod shape;
 mod version;
 
-/// A duration, as [`tenure_core::spec::amount::Span`] reads it.
-const DURATION: Shape = Pattern(DURATION_PATTERN);
-
-/// What a duration looks like.
-pub(crate) const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h)$";
-
-/// A size, as [`tenure_core::spec::amount::Size`] reads it.
-const SIZE: Shape = Pattern(SIZE_PATTERN);
-
-/// What a size looks like.
-pub(crate) const SIZE_PATTERN: &str = "^[0-9]+(B|kB|MB|GB)$";
-
-/// The name of a listener or a key, as [`tenure_core::Scope`] takes it.
-const NAME: Shape = Pattern(NAME_PATTERN);
-
-/// What a worker's name looks like.
-pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
-
-/// A numeric address with its port. Coarse: the ranges are checked when the file is read.
-const ADDRESS: Shape = Pattern(ADDRESS_PATTERN);
-
-/// What such an address looks like.
-pub(crate) const ADDRESS_PATTERN: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$";
-
-/// Where a program behind a proxied listener is: an address as above, a path, or a variable.
-const UPSTREAM: Shape = Pattern(UPSTREAM_PATTERN);
-
-/// What either looks like.
-pub(crate) const UPSTREAM_PATTERN: &str = r"^(([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}|env(-path)?:[A-Za-z_][A-Za-z0-9_]*|unix:.+)$";
-
-/// What the path of a request looks like.
-pub(crate) const PATH_PATTERN: &str = "^/";
-
-/// What a umask looks like.
-pub(crate) const UMASK_PATTERN: &str = "^0?[0-7]{3}$";
-
-const fn key(name: &'static str, shape: Shape, default: Default, what: &'static str) -> Key {
-    Key { name, shape, default, what }
-}
+use check::{HEALTH, HEALTH_CHECKS, READY};
+use shape::{ADDRESS, DURATION, NAME, NONE, SIZE, UPSTREAM, key};
+pub(crate) use shape::{
+    ADDRESS_PATTERN, DURATION_PATTERN, NAME_PATTERN, PATH_PATTERN, SIZE_PATTERN, UMASK_PATTERN,
+    UPSTREAM_PATTERN,
+};
 
 /// How many of the first keys choose the scope or the patience of a call: they stand in files only, not in a spec.
 const NO_SPEC: usize = 4;
@@ -236,97 +204,6 @@ const LISTEN: &[Key] = &[
         UPSTREAM,
         NONE,
         "with `mode = \"proxy\"`: where the program listens, as an address or as `env:NAME`, a port of 127.0.0.1 that `tenure` chooses and passes in that variable. At a path: `unix:PATH`, from `cwd`, or `env-path:NAME`, a path that `tenure` chooses",
-    ),
-];
-
-const NONE: Default = Words("none");
-
-const HTTP: Key =
-    key("http", Pattern(PATH_PATTERN), NONE, "GET of this path on the first listener answers 2xx or 3xx");
-
-const TCP: Key = key(
-    "tcp",
-    Bare,
-    NONE,
-    "the first listener accepts, on TCP or at its path, and the socket belongs to the program's tree. Not with `mode = \"inherit\"`",
-);
-
-const EXEC: Key = key("exec", Texts(1), NONE, "this command exits with 0");
-
-const LISTENER: Key = key(
-    "listener",
-    NAME,
-    Words("the first"),
-    "with `http` or `tcp`: the name of the listener that is asked, if it is not the first",
-);
-
-const STATUS: Key = key(
-    "status",
-    Statuses,
-    Words("2xx and 3xx"),
-    "with `http`: the statuses that pass, such as `[200, \"3xx\", \"410-412\"]`, instead of 2xx and 3xx",
-);
-
-const HEADERS: Key = key(
-    "headers",
-    Named,
-    Words("none"),
-    "with `http`: headers to send, such as `{ Host = \"shop.test\" }`. No command shows their values",
-);
-
-const TLS: Key =
-    key("tls", Switch, Words("false"), "with `http`: `true` asks over TLS. No certificate is verified");
-
-/// Ways to tell readiness.
-const READY: &[Key] = &[
-    HTTP,
-    TCP,
-    EXEC,
-    key(
-        "log",
-        Text,
-        NONE,
-        "a line of the output matches this regular expression, without escape sequences of a terminal; a carriage return ends a line too",
-    ),
-    key("notify", Bare, NONE, "`READY=1` arrives on `NOTIFY_SOCKET`"),
-    key(
-        "fd",
-        Bare,
-        NONE,
-        "a line arrives on the descriptor in `TENURE_READY_FD`, or it is closed after a write",
-    ),
-    key("up", Bare, NONE, "the program runs"),
-    LISTENER,
-    STATUS,
-    HEADERS,
-    TLS,
-];
-
-/// Ways to ask again and again.
-const HEALTH_CHECKS: &[Key] = &[
-    HTTP,
-    TCP,
-    EXEC,
-    LISTENER,
-    STATUS,
-    key(
-        "degraded",
-        Statuses,
-        Words("none"),
-        "with `http`: statuses by which the program says that it lives and is degraded, such as `[503]`. They are shown, and never count as a failure",
-    ),
-    HEADERS,
-    TLS,
-];
-
-const HEALTH: &[Key] = &[
-    key("interval", DURATION, Value("\"10s\""), "time between two checks"),
-    key("timeout", DURATION, Value("\"2s\""), "longest time of one check"),
-    key(
-        "failures",
-        Number(1),
-        Value("3"),
-        "failures in a row after which the program is restarted by policy; with fewer it is degraded",
     ),
 ];
 

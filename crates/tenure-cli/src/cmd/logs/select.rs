@@ -7,7 +7,8 @@ use tenure_core::store::stamp::Stamp;
 
 use super::lines::LinePiece;
 
-/// What is wanted. A line without a stamp is wanted only where neither time nor generation is asked for.
+/// The lines that a reader asked for. A line without a stamp belongs to them only if the reader asked for no time and no
+/// generation.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     /// Lines of this moment and later ones.
@@ -27,9 +28,9 @@ pub(crate) struct Selected<'a> {
     pub(crate) stamp: Option<Stamp>,
     /// The program's own bytes.
     pub(crate) bytes: &'a [u8],
-    /// It is the first piece of its line.
+    /// Whether this is the first piece of the line.
     pub(crate) begins: bool,
-    /// The line ends with it.
+    /// Whether this is the last piece of the line.
     pub(crate) ends: bool,
 }
 

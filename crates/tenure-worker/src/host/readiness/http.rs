@@ -137,10 +137,10 @@ fn read_answer(stream: &mut dyn Conversation) -> Result<Final, Answer> {
     let mut head = Vec::new();
     loop {
         match status(&head) {
-            Status::Final(found) => return Ok(found),
-            Status::NotHttp => return Err(not_http(&head)),
-            Status::NotYet if head.len() >= LONGEST_HEAD => return Err(not_http(&head)),
-            Status::NotYet => {}
+            StatusLine::Final(found) => return Ok(found),
+            StatusLine::NotHttp => return Err(not_http(&head)),
+            StatusLine::NotYet if head.len() >= LONGEST_HEAD => return Err(not_http(&head)),
+            StatusLine::NotYet => {}
         }
         let mut chunk = [0_u8; 512];
         match stream.read(&mut chunk) {
@@ -160,14 +160,15 @@ fn not_http(head: &[u8]) -> Answer {
     Answer::other(format!("was not answered in HTTP, but with {shown:?}"))
 }
 
-enum Status {
+/// How far the head of an answer leads to its final status.
+enum StatusLine {
     Final(Final),
     NotYet,
     NotHttp,
 }
 
 /// The final status, as soon as its line is there; the rest of its head need not even be valid.
-fn status(mut head: &[u8]) -> Status {
+fn status(mut head: &[u8]) -> StatusLine {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut response = httparse::Response::new(&mut headers);
@@ -175,13 +176,13 @@ fn status(mut head: &[u8]) -> Status {
             (Ok(httparse::Status::Complete(end)), Some(100 | 102..=199)) => {
                 head = head.get(end..).unwrap_or_default();
             }
-            (Ok(httparse::Status::Partial), Some(100 | 102..=199) | None) => return Status::NotYet,
+            (Ok(httparse::Status::Partial), Some(100 | 102..=199) | None) => return StatusLine::NotYet,
             (_, Some(code)) => {
                 let location = response.headers.iter().find(|one| one.name.eq_ignore_ascii_case("location"));
                 let location = location.map(|found| String::from_utf8_lossy(found.value).into_owned());
-                return Status::Final(Final { code, location });
+                return StatusLine::Final(Final { code, location });
             }
-            (Ok(_) | Err(_), None) => return Status::NotHttp,
+            (Ok(_) | Err(_), None) => return StatusLine::NotHttp,
         }
     }
 }
@@ -192,8 +193,8 @@ mod tests {
 
     fn code(head: &[u8]) -> Option<u16> {
         match status(head) {
-            Status::Final(found) => Some(found.code),
-            Status::NotYet | Status::NotHttp => None,
+            StatusLine::Final(found) => Some(found.code),
+            StatusLine::NotYet | StatusLine::NotHttp => None,
         }
     }
 
@@ -201,14 +202,14 @@ mod tests {
     fn the_status_is_known_from_the_first_line_on() {
         assert_eq!(code(b"HTTP/1.1 503 Service Unavailable\r\nX: "), Some(503));
         assert_eq!(code(b"HTTP/1.0 200 OK\r\n\r\nbody"), Some(200));
-        assert!(matches!(status(b"HTTP/1."), Status::NotYet));
-        assert!(matches!(status(b"SSH-2.0-OpenSSH"), Status::NotHttp));
+        assert!(matches!(status(b"HTTP/1."), StatusLine::NotYet));
+        assert!(matches!(status(b"SSH-2.0-OpenSSH"), StatusLine::NotHttp));
     }
 
     #[test]
     fn answers_that_only_announce_another_are_not_final() {
-        assert!(matches!(status(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"), Status::NotYet));
-        assert!(matches!(status(b"HTTP/1.1 100 Continue\r\n"), Status::NotYet));
+        assert!(matches!(status(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"), StatusLine::NotYet));
+        assert!(matches!(status(b"HTTP/1.1 100 Continue\r\n"), StatusLine::NotYet));
         let two = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 404 Not Found\r\n";
         assert_eq!(code(two), Some(404));
         assert_eq!(code(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), Some(101));
