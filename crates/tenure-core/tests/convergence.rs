@@ -9,7 +9,7 @@ mod world;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
-use proptest::test_runner::{TestCaseError, TestCaseResult, TestError, TestRunner};
+use proptest::test_runner::{RngSeed, TestCaseError, TestCaseResult, TestError, TestRunner};
 
 use world::{Event, Rule, STRANGE, VERSIONS, World};
 
@@ -117,11 +117,16 @@ fn converges(rule: Rule, events: &[Event]) -> TestCaseResult {
     holds(&world)
 }
 
+/// The same histories in each run, so that a run can be repeated. `PROPTEST_CASES=20000` runs that many others.
 fn config(cases: u32) -> ProptestConfig {
+    let given = ProptestConfig::default();
+    let is_long = std::env::var_os("PROPTEST_CASES").is_some();
     ProptestConfig {
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        ..ProptestConfig::with_cases(cases)
+        cases: if is_long { given.cases } else { cases },
+        rng_seed: if is_long { given.rng_seed } else { RngSeed::Fixed(1) },
+        ..given
     }
 }
 
@@ -173,6 +178,34 @@ fn two_installations_of_versions_that_fail_once_come_to_rest() {
         Event::Ensure(2, 1),
         Event::Says(2, Some(1)),
         Event::Breaks(2, 1),
+    ];
+    converges(Rule::Shipped, &events).expect("it comes to rest");
+}
+
+/// It has failed twice then: it stands again as it was, and is replaced once more.
+#[test]
+fn a_failed_worker_that_takes_the_scope_back_is_one_more_fault() {
+    let events = [
+        Event::Ensure(1, 0),
+        Event::Ensure(2, 0),
+        Event::AppFails,
+        Event::Ensure(1, 0),
+        Event::FailsInProbation,
+        Event::Ensure(1, 0),
+        Event::Ensure(2, 1),
+    ];
+    converges(Rule::Shipped, &events).expect("it comes to rest");
+}
+
+/// Nobody asks for what runs any more, so it keeps nothing out: what failed is tried again as if nothing ran.
+#[test]
+fn a_worker_whose_name_was_given_up_keeps_no_failed_version_out() {
+    let events = [
+        Event::Ensure(1, 0),
+        Event::GiveUp,
+        Event::Ensure(1, STRANGE),
+        Event::FailsInProbation,
+        Event::Passes(3_000),
     ];
     converges(Rule::Shipped, &events).expect("it comes to rest");
 }

@@ -151,7 +151,7 @@ impl World {
             self.broken.push(format!("{to} takes the place of a healthy {from} ({fault:?})"));
         }
         let key = (to.major(), successor.digest());
-        if healthy && self.quarantined.get(&key).is_some_and(|until| *until > self.now) {
+        if healthy && !is_given_up && self.quarantined.get(&key).is_some_and(|until| *until > self.now) {
             self.broken.push(format!("a healthy {from} makes room for {to}, which failed a moment ago"));
         }
         match fault {

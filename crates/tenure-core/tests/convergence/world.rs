@@ -280,8 +280,9 @@ impl World {
     /// What runs goes on, whether anybody trusts it or not. The next call that enters the gate counts the failure.
     fn fails_in_probation(&mut self) {
         let Some((before, at)) = self.before.take() else { return };
-        // It is to be rebuilt once more.
+        // What it was replaced for is still true of it, and costs one more replacement.
         self.epoch.edits += usize::from(before.touched);
+        self.epoch.faults += usize::from(before.failed);
         let Some(Worker { spec, .. }) = self.worker.replace(before) else { return };
         self.epoch.faults += 1;
         let (digest, version) = (spec.digest(), spec.version);
