@@ -69,8 +69,14 @@ pub(crate) fn read(mut command: Command) -> Result<String, Failure> {
 
 /// Whether a program of this name starts and answers its `--version`.
 pub(crate) fn is_there(name: &str) -> bool {
+    succeeds(&[name, "--version"])
+}
+
+/// Whether a command starts and succeeds; nothing of it is shown.
+pub(crate) fn succeeds(words: &[&str]) -> bool {
+    let Some((name, rest)) = words.split_first() else { return false };
     Command::new(name)
-        .arg("--version")
+        .args(rest)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

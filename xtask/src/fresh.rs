@@ -43,9 +43,6 @@ cargo run --release -- demo
 cargo xtask test
 ";
 
-/// As container images have it: an installed service is not started.
-const START_NO_SERVICE: &str = "#!/bin/sh\nexit 101\n";
-
 /// A mirror may be an old copy, which debootstrap accepts and apt would not.
 const ANY_MIRROR: &str = "Acquire::Check-Valid-Until \"false\";\n";
 
@@ -131,7 +128,7 @@ fn furnish(root: &Path, tree: &Path) -> Result<(), Failure> {
     write(&tree.join("root/typed"), TYPED)?;
     write(&tree.join("etc/apt/apt.conf.d/any-mirror"), ANY_MIRROR)?;
     let policy = tree.join("usr/sbin/policy-rc.d");
-    write(&policy, START_NO_SERVICE)?;
+    write(&policy, setup::START_NO_SERVICE)?;
     run_words("chmod", &["0755", &policy.display().to_string()])?;
     for file in OF_THE_NETWORK {
         let copy = tree.join(file);

@@ -2,7 +2,10 @@
 //!
 //! It knows Debian and its derivatives, and only root can install; other users are told which command to run.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 use crate::command;
 use crate::failure::Failure;
@@ -11,17 +14,35 @@ use crate::failure::Failure;
 struct Need {
     program: &'static str,
     package: &'static str,
+    /// A command that succeeds where the program is there.
+    asks: &'static [&'static str],
 }
 
-const NEEDS: [Need; 4] = [
-    Need { program: "node", package: "nodejs" },
-    Need { program: "python3", package: "python3" },
-    Need { program: "redis-server", package: "redis-server" },
-    Need { program: "strace", package: "strace" },
+const NEEDS: [Need; 7] = [
+    Need { program: "nginx", package: "nginx", asks: &["/usr/sbin/nginx", "-v"] },
+    Need { program: "node", package: "nodejs", asks: &["node", "--version"] },
+    // Not in PATH: a directory for each release.
+    Need {
+        program: "postgres",
+        package: "postgresql",
+        asks: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+    },
+    Need { program: "python3", package: "python3", asks: &["python3", "--version"] },
+    Need { program: "redis-server", package: "redis-server", asks: &["redis-server", "--version"] },
+    Need { program: "strace", package: "strace", asks: &["strace", "--version"] },
+    Need { program: "uvicorn", package: "uvicorn", asks: &["uvicorn", "--version"] },
 ];
 
 /// What `cargo xtask fresh` runs besides.
-const NEED_OF_FRESH: Need = Need { program: "debootstrap", package: "debootstrap" };
+const NEED_OF_FRESH: Need =
+    Need { program: "debootstrap", package: "debootstrap", asks: &["debootstrap", "--version"] };
+
+/// What the programs that install and remove services ask whether a service may be started (invoke-rc.d(8),
+/// deb-systemd-invoke(1p)).
+const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// As container images have it: an installed service is not started.
+pub(crate) const START_NO_SERVICE: &str = "#!/bin/sh\nexit 101\n";
 
 /// Installs what the tests need and is missing; fails if something is still missing.
 pub(crate) fn install_missing() -> Result<(), Failure> {
@@ -56,18 +77,18 @@ fn install(needs: &[Need]) -> Result<(), Failure> {
         return Err(Failure::Missing { what: names(&missing), remedy });
     }
     apt_get("update")?;
-    apt_get(&format!("install -y --no-install-recommends {packages}"))?;
+    apt_install(&packages)?;
     match self::missing(needs).as_slice() {
         [] => Ok(()),
         rest => Err(Failure::Missing {
             what: names(rest),
-            remedy: format!("apt-get installed {packages}, yet this does not answer --version: look at PATH"),
+            remedy: format!("apt-get installed {packages}, yet this does not answer: look at PATH"),
         }),
     }
 }
 
 fn missing(needs: &[Need]) -> Vec<&Need> {
-    needs.iter().filter(|need| !command::is_there(need.program)).collect()
+    needs.iter().filter(|need| !command::succeeds(need.asks)).collect()
 }
 
 fn names(needs: &[&Need]) -> String {
@@ -78,11 +99,62 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
+/// Installs packages of Debian, none of whose services is started.
+pub(crate) fn apt_install(packages: &str) -> Result<(), Failure> {
+    let _policy = NoService::begin(SERVICE_POLICY.as_ref())?;
+    apt_get(&format!("install -y --no-install-recommends {packages}"))
+}
+
 fn apt_get(words: &str) -> Result<(), Failure> {
     let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
     let mut command = command::program("apt-get".as_ref(), &words);
-    // The package of a server asks for that server to be started; invoke-rc.d declines in run level 1, where the
-    // system has a `runlevel` that it can ask. Elsewhere one may start, on its own port, which no test uses.
-    command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
     command::run(command)
+}
+
+/// No service is started while this lives: a server that the package of a test's program started would go on after the
+/// test, on that program's own port.
+struct NoService {
+    /// The policy that this task made; none where the machine has one, which stays, whatever it says.
+    own: Option<PathBuf>,
+}
+
+impl NoService {
+    fn begin(policy: &Path) -> Result<Self, Failure> {
+        let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(policy);
+        let written = match opened {
+            Ok(mut file) => file.write_all(START_NO_SERVICE.as_bytes()).map(|()| Some(policy.to_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(error),
+        };
+        let own = written.map_err(|source| Failure::Write { path: policy.to_owned(), source })?;
+        Ok(Self { own })
+    }
+}
+
+impl Drop for NoService {
+    fn drop(&mut self) {
+        if let Some(policy) = &self.own {
+            // A policy that stays would keep the machine's own services from starting at their next upgrade.
+            drop(fs::remove_file(policy));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_of_the_machine_stays_and_our_own_is_removed() {
+        let policy = std::env::temp_dir().join(format!("tenure-xtask-policy-{}", std::process::id()));
+        let ours = NoService::begin(&policy).expect("a temporary directory takes files");
+        let mode = fs::metadata(&policy).expect("it was written").mode();
+        assert_eq!(mode & 0o111, 0o111);
+        let none = NoService::begin(&policy).expect("one that is there is no error");
+        drop(none);
+        assert_eq!(fs::read_to_string(&policy).expect("it stays"), START_NO_SERVICE);
+        drop(ours);
+        assert!(!policy.exists());
+    }
 }

@@ -5,6 +5,7 @@ pub mod fixtures;
 pub mod inject;
 pub mod load;
 pub mod page;
+pub mod programs;
 pub mod record;
 
 pub mod bench;

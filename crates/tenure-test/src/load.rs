@@ -10,14 +10,14 @@ mod clients;
 pub mod subject;
 pub mod tally;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tenure_cli::load;
 use tenure_core::deadline::monotonic;
+use tenure_core::spec::Address;
 
 use client::Client;
-pub use clients::{Clients, Shape};
+pub use clients::{Clients, Shape, Words};
 pub use tally::Load;
 
 /// A load that goes on.
@@ -33,14 +33,15 @@ impl Clients {
     /// # Panics
     /// If one has none within its patience.
     #[must_use]
-    pub fn load(&self, address: SocketAddr) -> Generator {
+    pub fn load(&self, address: impl Into<Address>) -> Generator {
+        let address = address.into();
         let began = monotonic();
         let some = |count: usize, work: fn(Client) -> Load| std::iter::repeat_n(work, count);
         let works = some(self.fresh, Client::fresh)
             .chain(some(self.kept, Client::kept))
             .chain(some(self.streams, Client::streams));
         let client = |work: fn(Client) -> Load| {
-            let clients = self.clone();
+            let (clients, address) = (self.clone(), address.clone());
             move |turns| work(Client::new(address, clients, began, turns))
         };
         let generator = Generator { clients: load::Load::start(works.map(client), self.patience), began };
@@ -82,7 +83,7 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
     use super::*;

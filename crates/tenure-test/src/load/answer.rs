@@ -1,15 +1,20 @@
-//! One HTTP/1.1 exchange on a connection, and exactly where it ended when it did not end well.
+//! One exchange on a connection, of HTTP/1.1 or of given bytes, and exactly where it ended when it did not end well.
 //!
 //! Reads as much of the protocol as a client of a load needs: a status, a length or chunks, and whether the connection
 //! goes on. Takes nothing on trust: a body of another length than announced is no answer.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 
 use tenure_cli::load::is_timeout;
+use tenure_sys::socket::Connection;
+
+use super::clients::Words;
 
 /// Longest body that is taken.
 const LONGEST: u64 = 16 << 20;
+
+/// Longest answer in which given bytes are awaited.
+const LONGEST_OF_WORDS: usize = 64 << 10;
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub(super) enum Failure {
     Cut(String),
     /// Nothing came for as long as the client is patient.
     TimedOut,
-    /// What came is no HTTP.
+    /// What came is no HTTP, or another answer than the one that is awaited.
     Malformed(String),
 }
 
@@ -47,7 +52,11 @@ pub(super) struct Head {
 }
 
 /// Writes a request and reads the head of its answer.
-pub(super) fn ask(connection: &mut BufReader<TcpStream>, path: &str, goes_on: bool) -> Result<Head, Failure> {
+pub(super) fn ask(
+    connection: &mut BufReader<Connection>,
+    path: &str,
+    goes_on: bool,
+) -> Result<Head, Failure> {
     let close = if goes_on { "" } else { "Connection: close\r\n" };
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{close}\r\n");
     connection.get_mut().write_all(request.as_bytes()).map_err(|error| early(&error))?;
@@ -55,7 +64,7 @@ pub(super) fn ask(connection: &mut BufReader<TcpStream>, path: &str, goes_on: bo
 }
 
 /// Reads the rest of an answer.
-pub(super) fn rest(connection: &mut BufReader<TcpStream>, head: &Head) -> Result<Answer, Failure> {
+pub(super) fn rest(connection: &mut BufReader<Connection>, head: &Head) -> Result<Answer, Failure> {
     let (mut body, mut chunks) = (Vec::new(), 0);
     if head.chunked {
         while chunk(connection, &mut body)? {
@@ -70,7 +79,34 @@ pub(super) fn rest(connection: &mut BufReader<TcpStream>, head: &Head) -> Result
     Ok(Answer { status: head.status, body, chunks, closes })
 }
 
-fn head(connection: &mut BufReader<TcpStream>) -> Result<Head, Failure> {
+/// Writes given bytes, and reads until the answer has the bytes that are awaited.
+pub(super) fn say(connection: &mut BufReader<Connection>, words: &Words) -> Result<(), Failure> {
+    connection.get_mut().write_all(&words.say).map_err(|error| early(&error))?;
+    let mut heard = Vec::new();
+    while !has(&heard, &words.until) {
+        let come = connection
+            .fill_buf()
+            .map_err(|error| if heard.is_empty() { early(&error) } else { late(&error) })?;
+        let length = come.len();
+        heard.extend_from_slice(come);
+        connection.consume(length);
+        match length {
+            0 if heard.is_empty() => return Err(Failure::Unanswered("the end".to_owned())),
+            0 => return Err(Failure::Cut(format!("the end after {:?}", String::from_utf8_lossy(&heard)))),
+            _ if heard.len() > LONGEST_OF_WORDS => {
+                return Err(Failure::Malformed(String::from_utf8_lossy(&heard).into_owned()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn has(heard: &[u8], until: &[u8]) -> bool {
+    heard.windows(until.len()).any(|part| part == until)
+}
+
+fn head(connection: &mut BufReader<Connection>) -> Result<Head, Failure> {
     connection.fill_buf().map_err(|error| early(&error)).and_then(|bytes| {
         if bytes.is_empty() { Err(Failure::Unanswered("the end".to_owned())) } else { Ok(()) }
     })?;
@@ -95,7 +131,7 @@ fn head(connection: &mut BufReader<TcpStream>) -> Result<Head, Failure> {
 }
 
 /// One line without its end.
-fn line(connection: &mut BufReader<TcpStream>) -> Result<String, Failure> {
+fn line(connection: &mut BufReader<Connection>) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     connection.take(8192).read_until(b'\n', &mut bytes).map_err(|error| late(&error))?;
     if bytes.last() != Some(&b'\n') {
@@ -105,7 +141,7 @@ fn line(connection: &mut BufReader<TcpStream>) -> Result<String, Failure> {
 }
 
 /// One chunk; false for the last, empty one.
-fn chunk(connection: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> Result<bool, Failure> {
+fn chunk(connection: &mut BufReader<Connection>, body: &mut Vec<u8>) -> Result<bool, Failure> {
     let size = line(connection)?;
     let Ok(length) = u64::from_str_radix(&size, 16) else { return Err(Failure::Malformed(size)) };
     exactly(connection, length, body)?;
@@ -113,7 +149,7 @@ fn chunk(connection: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> Result<bo
     Ok(length > 0)
 }
 
-fn exactly(connection: &mut BufReader<TcpStream>, length: u64, body: &mut Vec<u8>) -> Result<(), Failure> {
+fn exactly(connection: &mut BufReader<Connection>, length: u64, body: &mut Vec<u8>) -> Result<(), Failure> {
     let read = connection.take(length.min(LONGEST)).read_to_end(body).map_err(|error| late(&error))?;
     if u64::try_from(read) == Ok(length) {
         return Ok(());
@@ -131,12 +167,16 @@ fn late(error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 
     /// What a client makes of a server that writes this and closes.
     fn heard(text: &'static str) -> Result<Answer, Failure> {
+        with_server(text, |connection| ask(connection, "/", true).and_then(|head| rest(connection, &head)))
+    }
+
+    fn with_server<T>(text: &'static str, work: impl FnOnce(&mut BufReader<Connection>) -> T) -> T {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
         let server = std::thread::spawn(move || {
@@ -145,8 +185,8 @@ mod tests {
             assert!(read > 0);
             stream.write_all(text.as_bytes()).expect("it listens");
         });
-        let mut connection = BufReader::new(TcpStream::connect(address).expect("it listens"));
-        let answer = ask(&mut connection, "/", true).and_then(|head| rest(&mut connection, &head));
+        let stream = TcpStream::connect(address).expect("it listens");
+        let answer = work(&mut BufReader::new(Connection::Tcp(stream)));
         server.join().expect("a server ends");
         answer
     }
@@ -171,5 +211,18 @@ mod tests {
         let chunks = heard("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
         assert!(matches!(chunks, Err(Failure::Cut(_))));
         assert!(matches!(heard("220 mail\r\n\r\n"), Err(Failure::Malformed(_))));
+    }
+
+    #[test]
+    fn an_answer_to_given_bytes_has_the_awaited_ones_somewhere() {
+        let said = |text| {
+            with_server(text, |connection| {
+                let words = Words { say: b"PING\r\n".to_vec(), until: b"PONG".to_vec() };
+                say(connection, &words)
+            })
+        };
+        assert!(said("INFO {}\r\n+PONG\r\n").is_ok());
+        assert!(matches!(said(""), Err(Failure::Unanswered(_))));
+        assert!(matches!(said("+PO"), Err(Failure::Cut(_))));
     }
 }

@@ -1,13 +1,16 @@
 //! The clients of a load: each a thread with blocking sockets, which goes on until it is told to stop.
 
-use std::io::{BufReader, ErrorKind};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, BufReader, ErrorKind};
+use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use tenure_cli::load::{Turns, is_timeout};
 use tenure_core::deadline::monotonic;
+use tenure_core::spec::Address;
 use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::socket::Connection;
 
 use super::answer::{self, Answer, Failure};
 use super::clients::{Clients, Shape};
@@ -19,7 +22,7 @@ const AFTER_TROUBLE: Duration = Duration::from_millis(1);
 /// A client and what it has seen.
 #[derive(Debug)]
 pub(super) struct Client {
-    address: SocketAddr,
+    address: Address,
     clients: Clients,
     /// When the load began.
     began: Duration,
@@ -36,7 +39,7 @@ enum Unconnected {
 }
 
 impl Client {
-    pub(super) fn new(address: SocketAddr, clients: Clients, began: Duration, turns: Turns) -> Self {
+    pub(super) fn new(address: Address, clients: Clients, began: Duration, turns: Turns) -> Self {
         Self { address, clients, began, turns, seen: Load::default() }
     }
 
@@ -58,21 +61,24 @@ impl Client {
     }
 
     fn one_fresh(&mut self) -> bool {
-        let mut connection = match connect(self.address, self.clients.patience) {
+        let mut connection = match connect(&self.address, self.clients.patience) {
             Ok(connection) => connection,
             Err(why) => {
                 self.unconnected(why);
                 return false;
             }
         };
-        let asked = answer::ask(&mut connection, &self.clients.path, false);
-        match asked.and_then(|head| answer::rest(&mut connection, &head)) {
-            Ok(answer) if self.is_expected(&answer) => {
+        match self.one_exchange(&mut connection) {
+            Ok(Some(told)) => {
                 self.seen.fresh.answered += 1;
-                self.counted(&answer);
+                self.counted(told);
                 return true;
             }
-            Ok(_) | Err(Failure::Malformed(_)) => self.seen.fresh.wrong += 1,
+            Ok(None) => self.seen.fresh.wrong += 1,
+            Err(Failure::Malformed(text)) => {
+                self.seen.fresh.wrong += 1;
+                self.note(&format!("another answer on a new connection: {text}"));
+            }
             Err(Failure::TimedOut) => self.seen.fresh.timed_out += 1,
             Err(Failure::Unanswered(error)) => {
                 self.seen.fresh.reset += 1;
@@ -84,6 +90,16 @@ impl Client {
             }
         }
         false
+    }
+
+    /// Who gave a whole answer; `None` for one of another shape.
+    fn one_exchange(&mut self, connection: &mut BufReader<Connection>) -> Result<Option<Told>, Failure> {
+        if let Some(words) = &self.clients.words {
+            return answer::say(connection, words).map(|()| Some(Told::default()));
+        }
+        let head = answer::ask(connection, &self.clients.path, false)?;
+        let answer = answer::rest(connection, &head)?;
+        Ok(self.is_expected(&answer).then(|| Told::of(&answer.body)))
     }
 
     fn unconnected(&mut self, why: Unconnected) {
@@ -113,7 +129,7 @@ impl Client {
     pub(super) fn kept(mut self) -> Load {
         let mut pause = false;
         while self.goes_on(pause) {
-            let Ok(mut connection) = connect(self.address, self.clients.patience) else {
+            let Ok(mut connection) = connect(&self.address, self.clients.patience) else {
                 self.seen.kept.refused += 1;
                 self.note("a client with a kept connection could not connect again");
                 pause = true;
@@ -126,7 +142,7 @@ impl Client {
     }
 
     /// Asks until the connection ends, and says whether it ended as it may.
-    fn asks_on(&mut self, connection: &mut BufReader<TcpStream>) -> bool {
+    fn asks_on(&mut self, connection: &mut BufReader<Connection>) -> bool {
         let mut requests = 0_u64;
         loop {
             if requests > 0 && !self.goes_on(false) {
@@ -146,7 +162,7 @@ impl Client {
                 Ok(answer) => {
                     self.seen.kept.answered += 1;
                     self.seen.kept.closed += u64::from(answer.closes);
-                    self.counted(&answer);
+                    self.counted(Told::of(&answer.body));
                     if answer.closes {
                         return true;
                     }
@@ -194,7 +210,7 @@ impl Client {
         let mut pause = false;
         while self.goes_on(pause) {
             pause = true;
-            let Ok(mut connection) = connect(self.address, self.clients.patience) else {
+            let Ok(mut connection) = connect(&self.address, self.clients.patience) else {
                 self.seen.streams.failed += 1;
                 self.note("a stream could not connect");
                 continue;
@@ -245,8 +261,8 @@ impl Client {
         expected
     }
 
-    fn counted(&mut self, answer: &Answer) {
-        *self.seen.by.entry(Told::of(&answer.body)).or_default() += 1;
+    fn counted(&mut self, by: Told) {
+        *self.seen.by.entry(by).or_default() += 1;
         self.turns.answered();
     }
 
@@ -255,10 +271,10 @@ impl Client {
     }
 }
 
-fn connect(address: SocketAddr, patience: Duration) -> Result<BufReader<TcpStream>, Unconnected> {
-    let stream = TcpStream::connect_timeout(&address, patience).map_err(|error| {
+fn connect(address: &Address, patience: Duration) -> Result<BufReader<Connection>, Unconnected> {
+    let connection = open(address, patience).map_err(|error| {
         let is_one_of = |kinds: [ErrorKind; 2]| kinds.contains(&error.kind());
-        if error.kind() == ErrorKind::ConnectionRefused {
+        if is_one_of([ErrorKind::ConnectionRefused, ErrorKind::NotFound]) {
             Unconnected::Refused
         } else if is_one_of([ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted]) {
             Unconnected::Reset(error.to_string())
@@ -268,13 +284,26 @@ fn connect(address: SocketAddr, patience: Duration) -> Result<BufReader<TcpStrea
             Unconnected::Impossible(error.to_string())
         }
     })?;
-    let set = stream.set_read_timeout(Some(patience)).and_then(|()| stream.set_nodelay(true));
+    let set = connection.set_read_timeout(Some(patience));
     set.map_err(|error| Unconnected::Impossible(error.to_string()))?;
-    Ok(BufReader::with_capacity(4096, stream))
+    Ok(BufReader::with_capacity(4096, connection))
+}
+
+/// A connection; at a path it waits for room in the listener's queue, however long that takes.
+fn open(address: &Address, patience: Duration) -> io::Result<Connection> {
+    match address {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(address, patience)?;
+            stream.set_nodelay(true)?;
+            Ok(Connection::Tcp(stream))
+        }
+        Address::Unix(path) => UnixStream::connect(path).map(Connection::Unix),
+        other => Err(io::Error::other(format!("no client connects to {other}"))),
+    }
 }
 
 /// Whether the server has ended an idle connection: there is something to read where nothing was asked.
-fn has_ended(connection: &BufReader<TcpStream>) -> bool {
+fn has_ended(connection: &BufReader<Connection>) -> bool {
     let mut idle = [Interest::new(connection.get_ref().as_fd(), Readiness::Read)];
     poll::wait(&mut idle, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
 }

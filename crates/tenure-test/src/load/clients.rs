@@ -13,6 +13,8 @@ pub struct Clients {
     pub streams: usize,
     /// What the first two ask for.
     pub path: String,
+    /// What clients with new connections say instead of asking for `path`.
+    pub words: Option<Words>,
     /// What answers must look like.
     pub shape: Shape,
     /// Chunks of a long answer.
@@ -23,6 +25,15 @@ pub struct Clients {
     pub patience: Duration,
     /// Pause between two requests of a client; none for back to back.
     pub pace: Duration,
+}
+
+/// An exchange that is no HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// What the client says.
+    pub say: Vec<u8>,
+    /// What an answer has in it; not empty.
+    pub until: Vec<u8>,
 }
 
 /// What an answer must look like, besides its status.
@@ -42,6 +53,7 @@ impl Default for Clients {
             kept: 4,
             streams: 0,
             path: "/".to_owned(),
+            words: None,
             shape: Shape::Told,
             chunks: 20,
             every: Duration::from_millis(50),
