@@ -16,6 +16,7 @@ use crate::store::gate::Gate;
 use crate::store::lease::Lease;
 use crate::store::paths::{StateDir, file};
 use crate::store::records::{self, RecordError};
+use crate::store::sockets;
 
 /// A scope cannot be cleared.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +48,8 @@ pub fn size(state: &StateDir) -> u64 {
     own + logged + offers
 }
 
-/// Removes logs, events, answers of version commands and offers, and reduces the ledger to its generation. Files that
-/// `tenure` did not write stay.
+/// Removes logs, events, answers of version commands, dead sockets and offers, and reduces the ledger to its generation.
+/// Files that `tenure` did not write stay.
 pub fn clear(gate: &Gate<'_>, _lease: &Lease) -> Result<(), ClearingError> {
     let state = gate.state();
     let failed = |source| ClearingError::Remove { path: state.path().to_owned(), source };
@@ -58,6 +59,7 @@ pub fn clear(gate: &Gate<'_>, _lease: &Lease) -> Result<(), ClearingError> {
         }
         state.dir().remove_directory(file::LOGS).map_err(failed)?;
     }
+    sockets::remove_dead(state);
     for name in leavings(state).map_err(failed)? {
         state.dir().remove(name).map_err(failed)?;
     }
@@ -82,7 +84,7 @@ fn leavings(state: &StateDir) -> io::Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-/// Whether a file of this name is a worker's leaving: the names are those of the reference of files.
+/// Whether a file of this name is a worker's leaving.
 fn is_leaving(name: &str) -> bool {
     let known = [file::EVENTS, event::ROTATED, file::VERSION, file::PID];
     let records = [file::LEDGER, file::DESIRED];
@@ -94,7 +96,7 @@ fn is_leaving(name: &str) -> bool {
     let is_temporary = name.strip_suffix(".tmp").is_some_and(|rest| rest.starts_with('.'));
     known.contains(&name)
         || records.into_iter().any(is_aside)
-        || ["control.", "notify."].iter().any(|socket| name.starts_with(socket))
+        || ["control.", "notify.", "listen.", "relay."].iter().any(|socket| name.starts_with(socket))
         || is_temporary
 }
 
@@ -114,7 +116,16 @@ mod tests {
         let (_root, state) = StateDir::temporary();
         let written = |dir: &Dir, name: &str| dir.write_atomic(name, b"{}").expect("written");
         let names = ["events.jsonl", "events.jsonl.1", "version.json", "worker.pid", "ledger.json.void-7"];
-        for name in names.iter().chain(&["notify.3", ".x.tmp", "mine", "version.lock", "program"]) {
+        for name in names.iter().chain(&[
+            "notify.3",
+            "listen.http.sock",
+            "relay.1a2b3c4d.sock",
+            ".x.tmp",
+            "mine",
+            "sockets.json",
+            "version.lock",
+            "program",
+        ]) {
             written(state.dir(), name);
         }
         written(&logs::directory(&state).expect("made"), "output.log.3");
@@ -129,7 +140,10 @@ mod tests {
 
         let mut left = state.dir().names().expect("readable");
         left.sort();
-        assert_eq!(left, ["gate", "instance", "ledger.json", "mine", "program", "version.lock"]);
+        assert_eq!(
+            left,
+            ["gate", "instance", "ledger.json", "mine", "program", "sockets.json", "version.lock"]
+        );
         let ledger = records::read_ledger(&state).expect("readable");
         assert!(ledger.generation == 7 && ledger.is_cleared());
         assert_eq!(size(&state), 0);

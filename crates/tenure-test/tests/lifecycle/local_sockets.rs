@@ -202,6 +202,29 @@ fn what_is_not_the_workers_is_named_and_stays() {
 }
 
 #[test]
+fn a_successor_takes_no_path_at_which_a_stranger_left_a_socket() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    described(&sandbox, INHERITED);
+    let served = path(&sandbox);
+    let other = sandbox.work().join("run/other.sock");
+    drop(UnixListener::bind(&other).expect("free"));
+    for way in ["unix = \"run/other.sock\", mode = \"self\"", "unix = \"run/other.sock\""] {
+        described(&sandbox, way);
+        // The second one finds no record of the first.
+        for _ in 0..2 {
+            let refused = complaint(&sandbox.tenure(["restart", "w", "--json"]).run());
+            assert!(refused.contains("a socket on which nobody listens"), "{way}: {refused}");
+        }
+        assert!(fs::symlink_metadata(&other).expect("it stays").file_type().is_socket(), "{way}");
+        answer(&served);
+    }
+    fs::remove_file(&other).expect("ours");
+    sandbox.tenure(["restart", "w"]).run().expect(0);
+    answer(&other);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
 fn a_path_that_was_removed_is_a_finding_and_a_restart_makes_it_again() {
     let sandbox = Sandbox::new(BINARIES.tenure);
     described(&sandbox, INHERITED);

@@ -78,7 +78,7 @@ pub fn bind_for_successor(
     mut handed: Vec<(String, OwnedFd)>,
 ) -> Result<SuccessorListeners, ListenError> {
     let mut bound = SuccessorListeners { listeners: Vec::new(), endpoints: Vec::new() };
-    local_socket::record(state, spec)?;
+    local_socket::claim_for_successor(state, spec, &handed)?;
     for wanted in &spec.listen {
         let name = wanted.name.clone();
         let address = local_socket::address(state.path(), spec, wanted);

@@ -46,7 +46,11 @@ impl std::str::FromStr for StatusCodes {
         let bad = || BadStatus { text: text.to_owned() };
         let number = |text: &str| text.parse::<u16>().map_err(|_| bad());
         let codes = match (text.strip_suffix("xx"), text.split_once('-')) {
-            (Some(class), _) => number(class).map(|class| Self(class * 100, class * 100 + 99)),
+            (Some(class), _) => {
+                let class = number(class)?;
+                let first = class.checked_mul(100).ok_or_else(bad)?;
+                Ok(Self(first, first.checked_add(99).ok_or_else(bad)?))
+            }
             (None, Some((first, last))) => Ok(Self(number(first)?, number(last)?)),
             (None, None) => number(text).map(Self::from),
         };
@@ -93,5 +97,22 @@ impl TryFrom<StatusForm> for StatusCodes {
 impl<'de> Deserialize<'de> for StatusCodes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         StatusForm::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_final_statuses_are_taken() {
+        for (text, first, last) in [("200", 200, 200), ("2xx", 200, 299), ("200-204", 200, 204)] {
+            assert_eq!(text.parse(), Ok(StatusCodes(first, last)), "{text}");
+        }
+        for text in
+            ["0xx", "1xx", "6xx", "655xx", "656xx", "658xx", "65535xx", "xx", "-200", "204-200", "199", "600"]
+        {
+            assert_eq!(text.parse::<StatusCodes>(), Err(BadStatus { text: text.to_owned() }), "{text}");
+        }
     }
 }

@@ -43,8 +43,22 @@ pub(super) fn claim(state: &StateDir, spec: &Spec) -> Result<(), ListenError> {
     record(state, spec)
 }
 
-/// Puts the paths of a spec on record. For the holder of the gate.
-pub(super) fn record(state: &StateDir, spec: &Spec) -> Result<(), ListenError> {
+/// Refuses paths that a worker of this scope never had, at which something stands, and puts all on record. On the others
+/// the incumbent and its program still listen. For the holder of the gate.
+pub(super) fn claim_for_successor(
+    state: &StateDir,
+    spec: &Spec,
+    handed: &[(String, OwnedFd)],
+) -> Result<(), ListenError> {
+    for WantedPath { name, path, .. } in paths(state, spec) {
+        if !sockets::is_ours(state, &path) && position_of(handed, name, &path).is_none() {
+            look(state, name, &open(name, &path)?)?;
+        }
+    }
+    record(state, spec)
+}
+
+fn record(state: &StateDir, spec: &Spec) -> Result<(), ListenError> {
     for WantedPath { name, path, is_program } in paths(state, spec) {
         if is_program && path.as_os_str().len() > PATH_LIMIT {
             return Err(ListenError::TooLong { name: name.to_owned(), path });
