@@ -28,6 +28,8 @@ pub(crate) enum AnswerState {
     Prunable,
     /// What workers of projects that are gone have left was removed.
     Pruned,
+    /// What a project's file would start was shown, and nothing was changed.
+    Shown,
     /// A project's file may start what it describes.
     Trusted,
     /// A project's file may start nothing any more.
@@ -103,7 +105,7 @@ pub(crate) enum AnswerState {
 
 impl AnswerState {
     /// Every state.
-    const ALL: [Self; 45] = [
+    const ALL: [Self; 46] = [
         Self::Up,
         Self::Started,
         Self::Replaced,
@@ -114,6 +116,7 @@ impl AnswerState {
         Self::Signalled,
         Self::Prunable,
         Self::Pruned,
+        Self::Shown,
         Self::Trusted,
         Self::Revoked,
         Self::Healthy,
@@ -167,6 +170,7 @@ impl AnswerState {
             Self::Signalled => ("signalled", 0),
             Self::Prunable => ("prunable", 0),
             Self::Pruned => ("pruned", 0),
+            Self::Shown => ("shown", 0),
             Self::Trusted => ("trusted", 0),
             Self::Revoked => ("revoked", 0),
             Self::Healthy => ("healthy", 0),

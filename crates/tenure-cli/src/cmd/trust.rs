@@ -1,4 +1,4 @@
-//! `tenure trust`: shows what a project's file would start, and allows it, for as long as not one byte of it changes.
+//! `tenure trust`: shows what a project's file would start, and then allows it, for as long as not one byte of it changes.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use tenure_core::os_text::PathText;
 use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
 use crate::config::{
-    self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustedFiles, quoted, shell, word,
+    self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustStanding, TrustedFiles, quoted,
+    shell, word,
 };
 use crate::output::account;
 use crate::output::failure::Failure;
@@ -29,7 +30,8 @@ struct TrustDocument<'a> {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tenure trust                      the project here; read its file first
+  tenure trust --show               what the project here would start; allows nothing
+  tenure trust                      the same, and allows it
   tenure trust ~/src/shop --revoke  take it back
 
 Exit codes:
@@ -38,6 +40,9 @@ pub(crate) struct Trust {
     /// The directory of the project; without it, the one whose `tenure.toml` is found from here.
     #[arg(id = "project", value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// Only show what the file would start, and whether it is trusted.
+    #[arg(long, conflicts_with = "revoke")]
+    show: bool,
     /// Take the permission back.
     #[arg(long)]
     revoke: bool,
@@ -49,20 +54,32 @@ impl Run for Trust {
         if let Some(directory) = &self.directory {
             places.here = Some(config::here(Some(&places.absolute(directory)?))?);
         }
-        if self.revoke { revoke(call, &places) } else { allow(call, &places) }
+        if self.revoke { revoke(call, &places) } else { self.show(call, &places) }
     }
 }
 
-fn allow(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
-    let sources = places.found()?;
-    let Some(source) = sources.first().filter(|source| source.level == Level::Project) else {
-        return Err(none(places));
-    };
-    let plans = config::plans(&sources)?;
-    TrustedFiles::of_user()?.allow(source)?;
-    print_document(call, AnswerState::Trusted, &source.path, &plans)?;
-    call.screen.info(&report(source, &plans));
-    Ok(AnswerState::Trusted.exit())
+impl Trust {
+    /// Shows what the file would start, and allows it unless it was asked only to show.
+    fn show(&self, call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
+        let sources = places.found()?;
+        let Some(source) = sources.first().filter(|source| source.level == Level::Project) else {
+            return Err(none(places));
+        };
+        let plans = config::plans(&sources)?;
+        let trusted = TrustedFiles::of_user()?;
+        let standing = trusted.standing(source)?;
+        let shown = report(source, &plans, self.show.then_some(standing));
+        let state = if self.show { AnswerState::Shown } else { AnswerState::Trusted };
+        if !self.show {
+            call.screen.info(&shown);
+            trusted.allow(source)?;
+            call.screen.info(&printable(&allowed(source)));
+        } else if !call.screen.wants_json() {
+            render::text(&format!("{shown}\n"))?;
+        }
+        print_document(call, state, &source.path, &plans)?;
+        Ok(state.exit())
+    }
 }
 
 fn revoke(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
@@ -91,19 +108,34 @@ fn print_document(
     render::document(&TrustDocument { state, path: PathText(path), workers: plans })
 }
 
-fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
-    let mut lines = vec![format!("{} is trusted, as it is now; it may start", source.path.display())];
+/// What the file would start; `standing` is told where that is all that was asked.
+fn report(source: &SourceFile, plans: &[ProjectPlan], standing: Option<TrustStanding>) -> String {
+    let path = source.path.display();
+    let mut lines = vec![match standing {
+        None => format!("{path}, as it is now, starts"),
+        Some(TrustStanding::Trusted) => format!("{path} is trusted, as it is now; it may start"),
+        Some(TrustStanding::Changed) => {
+            format!("{path} has changed since it was trusted; it would start")
+        }
+        Some(TrustStanding::Unknown) => format!("{path} is not trusted; it would start"),
+    }];
     for plan in plans {
         lines.extend(described(plan));
     }
     if plans.is_empty() {
         lines.push("  nothing: it describes no worker".to_owned());
     }
-    let directory = word(source.directory());
-    lines.push(format!(
-        "any change of the file needs this again; `tenure trust {directory} --revoke` takes back this and every earlier content"
-    ));
+    if matches!(standing, Some(TrustStanding::Changed | TrustStanding::Unknown)) {
+        lines.push(format!("`tenure trust {}` allows it", word(source.directory())));
+    }
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn allowed(source: &SourceFile) -> String {
+    let (path, directory) = (source.path.display(), word(source.directory()));
+    format!(
+        "{path} is trusted, until any byte of it changes; `tenure trust {directory} --revoke` takes back this and every earlier content"
+    )
 }
 
 /// Longest value that is shown whole.

@@ -1,4 +1,4 @@
-//! What a project's file would start: for `trust`, which shows it before it allows it.
+//! What a project's file would start: for `trust`, which shows it, and allows it after that.
 //!
 //! Pure. Lists every command that the file names, since trust allows each of them.
 

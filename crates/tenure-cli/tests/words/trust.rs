@@ -76,6 +76,20 @@ fn trust_shows_what_the_file_would_start() {
 }
 
 #[test]
+fn trust_shows_a_file_without_allowing_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("project/tenure.toml", SLEEPER);
+    assert_words!(sandbox, sandbox.call("trust --show"));
+    assert_eq!(sandbox.call("ensure memory").code, Some(6), "nothing is allowed");
+    assert_eq!(sandbox.call("trust --show --json").document()["state"], "shown");
+    sandbox.call("trust");
+    let said = |words: &str| sandbox.call("trust --show").stdout.contains(words);
+    assert!(said("is trusted, as it is now; it may start"));
+    sandbox.write("project/tenure.toml", &format!("{SLEEPER}\n"));
+    assert!(said("has changed since it was trusted; it would start"));
+}
+
+#[test]
 fn trust_shows_where_and_as_what_a_worker_runs() {
     let sandbox = Sandbox::new();
     sandbox.write(
