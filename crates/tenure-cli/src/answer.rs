@@ -279,6 +279,7 @@ mod tests {
             AnswerState::Pruned,
         ];
         let written = [
+            AnswerState::Shown,
             AnswerState::Trusted,
             AnswerState::Revoked,
             AnswerState::Healthy,

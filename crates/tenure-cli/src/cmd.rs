@@ -273,13 +273,38 @@ mod tests {
                 let words = name.split(' ').map(str::to_owned).chain([format!("--{flag}"), "?(".to_owned()]);
                 let args: Vec<OsString> = words.chain(positionals).map(OsString::from).collect();
                 let Err(error) = CommandLine::read(&args) else { continue };
-                let Some(told) = crate::output::typed::wrong_value(&error) else { continue };
+                let is_of_value =
+                    [ErrorKind::InvalidValue, ErrorKind::ValueValidation].contains(&error.kind());
+                let told = crate::output::typed::wrong_use(&error, &args).filter(|_| is_of_value);
+                let Some(told) = told else { continue };
                 refused += 1;
                 assert!(told.starts_with(&format!("`--{flag}` cannot be \"?(\": write ")), "{told}");
                 assert!(told.contains("such as") || told.contains("one of"), "{told}");
             }
         });
         assert!(refused > 20, "{refused}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_command_line_is_told_in_our_words() {
+        let told = |line: &str| {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            crate::output::typed::wrong_use(&CommandLine::read(&args).expect_err(line), &args).expect(line)
+        };
+        for (line, words) in [
+            ("tenure logs q -n -1", "there is no flag `-1`; if it is the value of `-n`, write `-n=-1`"),
+            ("tenure pin q -1", "there is no flag `-1`"),
+            ("tenure logs --json -zx", "there is no flag `-zx`"),
+            ("tenure ensure q --timeut 5s", "there is no flag `--timeut`; did you mean `--timeout`?"),
+            ("tenure status a b c", "`b` is one word too many"),
+            ("tenure signal q", "<SIGNAL> is missing"),
+            ("tenure logs -n 1 -n 2", "`--lines` is written twice"),
+            ("tenure restart q --overlap --force", "`--overlap` and `--force` exclude each other"),
+            ("tenure stop --hold=1", "`--hold` takes no value"),
+            ("tenure config shw", "there is no command `shw`; did you mean `show`?"),
+        ] {
+            assert_eq!(told(line), words, "{line}");
+        }
     }
 
     #[test]

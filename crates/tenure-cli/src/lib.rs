@@ -30,7 +30,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let line = match CommandLine::read(&args) {
         Ok(line) => line,
-        Err(error) => return ExitCode::from(Screen::of_unread(&args).clap(&error)),
+        Err(error) => return ExitCode::from(Screen::of_unread(&args).clap(&error, &args)),
     };
     let (call, command) = line.parts();
     let code = command.run(&call).unwrap_or_else(|mut failure| {

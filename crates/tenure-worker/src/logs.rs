@@ -12,13 +12,18 @@ use tenure_sys::dir::{self, Dir};
 use tenure_sys::discard::best_effort;
 use tenure_sys::fdset;
 
-/// Moves `NAME` to `NAME.1`, `NAME.1` to `NAME.2` and so on; what would become older than `keep` is removed.
+/// Moves `NAME` to `NAME.1`, `NAME.1` to `NAME.2` and so on, up to the first number that is free; what would become older
+/// than `keep` is removed. So the work is that for the files that there are, however many may be kept.
 pub(crate) fn shift(logs: &Dir, name: &str, keep: u32) -> io::Result<()> {
     if keep == 0 {
         return logs.remove(name).map(drop);
     }
     let numbered = |number: u32| if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
-    for number in (0..keep).rev() {
+    let mut free = 1;
+    while free < keep && logs.stat(numbered(free))?.is_some() {
+        free += 1;
+    }
+    for number in (0..free).rev() {
         match logs.rename(numbered(number), numbered(number + 1)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
@@ -74,6 +79,24 @@ mod tests {
         assert_eq!(read(&logs, "log.1").as_deref(), Some("c"));
         assert_eq!(read(&logs, "log.2").as_deref(), Some("b"));
         assert_eq!(read(&logs, "log.3"), None);
+    }
+
+    #[test]
+    fn any_number_of_files_may_be_kept() {
+        let fixture = fixture();
+        let logs = tenure_core::store::logs::directory(&fixture.ownership.state).expect("a directory");
+        for text in ["a", "b", "c"] {
+            write(&logs, text);
+            shift(&logs, "log", u32::MAX).expect("shifts");
+        }
+        let kept = ["log.1", "log.2", "log.3"].map(|name| read(&logs, name).expect("kept"));
+        assert_eq!(kept, ["c", "b", "a"]);
+        // A gap is filled, and what is older stays where it is.
+        logs.remove("log.2").expect("there");
+        write(&logs, "d");
+        shift(&logs, "log", u32::MAX).expect("shifts");
+        let kept = ["log.1", "log.2", "log.3"].map(|name| read(&logs, name).expect("kept"));
+        assert_eq!(kept, ["d", "c", "a"]);
     }
 
     #[test]

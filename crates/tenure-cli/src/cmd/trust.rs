@@ -30,7 +30,7 @@ struct TrustDocument<'a> {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tenure trust --show               what the project here would start; allows nothing
+  tenure trust --show               what it would start; allows nothing
   tenure trust                      the same, and allows it
   tenure trust ~/src/shop --revoke  take it back
 

@@ -82,6 +82,11 @@ fn wrong_in<T: Valued>(described: &T, known: [&'static [Key]; 2], above: &Above<
         let path: Vec<String> = above.path.iter().cloned().chain([name.to_owned()]).collect();
         let shown = format!("{}{name}", above.shown);
         let wrong = |value: &T, message| Wrong { path: path.clone(), position: value.position(), message };
+        if let Some(text) = with_nul(value) {
+            let message =
+                format!("`{shown}` has a NUL byte in it: no path, argument or variable can have one");
+            return Some(wrong(text, message));
+        }
         if !fits(key, value) {
             let odd = value.items().iter().find(|item| {
                 matches!(key.shape, Shape::Texts(_) | Shape::Waits) && !matches!(item.found(), Found::Text(_))
@@ -117,6 +122,15 @@ fn wrong_in<T: Valued>(described: &T, known: [&'static [Key]; 2], above: &Above<
         }
     }
     None
+}
+
+/// The first text with a NUL byte, of the value itself and of what is directly in it.
+fn with_nul<'a, T: Valued>(value: &'a T) -> Option<&'a T> {
+    let entries = value.entries().into_iter().map(|(_, value)| value);
+    std::iter::once(value)
+        .chain(value.items())
+        .chain(entries)
+        .find(|one| matches!(one.found(), Found::Text(text) if text.contains('\0')))
 }
 
 /// What is wrong where neither or both of two keys are written that exclude each other.

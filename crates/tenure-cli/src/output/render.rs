@@ -111,8 +111,9 @@ impl Screen {
         self.note(&lines);
     }
 
-    /// Prints the help or the error of clap, and returns the exit code: help and version are data, the rest is wrong use.
-    pub(crate) fn clap(self, error: &clap::Error) -> u8 {
+    /// Prints the help, or what is wrong with a command line, and returns the exit code: help and version are data, the
+    /// rest is wrong use.
+    pub(crate) fn clap(self, error: &clap::Error, args: &[OsString]) -> u8 {
         let text = error.render();
         if !error.use_stderr() {
             return self.data(&text.ansi().to_string()).map_or_else(
@@ -123,11 +124,11 @@ impl Screen {
                 |()| 0,
             );
         }
-        let wrong = typed::wrong_value(error);
+        let wrong = typed::wrong_use(error, args);
         if self.json || wrong.is_some() {
             let what = wrong.unwrap_or_else(|| in_a_line(error.kind(), &text.to_string()));
             let failure = Failure::new(AnswerState::WrongUse, format!("read the command line: {what}"))
-                .hint("`tenure --help` lists the commands, `tenure COMMAND --help` its flags");
+                .hint(typed::help_for(error));
             self.failure(&failure);
         } else {
             self.note(&text.ansi().to_string());

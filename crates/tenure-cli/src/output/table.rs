@@ -1,10 +1,13 @@
 //! Rows in columns, as wide as their widest cells, and no wider than the terminal.
 //!
-//! Pure: text in, text out. Colour is in the cells and counts for nothing.
+//! Pure: text in, text out. Colour is a cell's style and counts for nothing; what could drive a terminal or begin a line
+//! is replaced, wherever a text comes from.
 
 use std::fmt::Write;
 
 use anstyle::Style;
+
+use crate::output::render::printable;
 
 /// What stands where something does not fit.
 const CUT: char = '…';
@@ -19,7 +22,7 @@ pub(crate) struct Cell {
 impl Cell {
     /// Text in a style of its own.
     pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
+        Self { text: printable(&text.into()), style }
     }
 
     fn width(&self) -> usize {
@@ -98,6 +101,12 @@ mod tests {
                 assert!(line.chars().count() <= width && !line.ends_with(' '), "{width}: {line:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_text_of_two_lines_is_one_row() {
+        let rows = [[Cell::from("a\nb\u{1b}[31m"), "c".into()]];
+        assert_eq!(columns(&rows, None), "a\\nb\u{FFFD}[31m  c\n");
     }
 
     #[test]

@@ -155,7 +155,8 @@ fn nobody_is_refused_at_a_path_while_the_worker_is_replaced() {
 
 #[test]
 fn what_a_killed_worker_left_at_a_path_is_replaced() {
-    for way in WAYS {
+    let long = format!("unix = \"run/{}.sock\"", "n".repeat(80));
+    for way in WAYS.into_iter().chain([long.as_str()]) {
         let sandbox = Sandbox::new(BINARIES.tenure);
         described(&sandbox, way);
         let path = path(&sandbox);

@@ -3,8 +3,9 @@
 //! The file is read by the launcher that starts the worker, so no record, document or message contains its values, and
 //! a call that starts nothing does not open it.
 
+use std::cell::Cell;
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -76,23 +77,40 @@ fn expect_ours(path: &Path, found: &Metadata) -> Result<(), EnvFileError> {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, String)>, EnvFileError> {
+    let line = Cell::new(0);
+    // The error of the parser quotes the line, and what stands before a `=` can be a part of a secret as well.
+    let form = |why: &str| EnvFileError::Form {
+        path: path.to_owned(),
+        why: format!("what ends in line {} {why}", line.get()),
+    };
     let mut read: Vec<(String, String)> = Vec::new();
-    for entry in dotenvy::from_read_iter(bytes) {
-        // The error of the parser quotes the line, which may be a secret.
-        let entry = entry.map_err(|_| EnvFileError::Form {
-            path: path.to_owned(),
-            why: match read.last() {
-                Some((name, _)) => format!("what follows {name} is not NAME=VALUE"),
-                None => "it does not begin with NAME=VALUE".to_owned(),
-            },
-        })?;
-        if entry.1.contains('\0') {
-            let why = format!("the value of {} has a NUL byte", entry.0);
-            return Err(EnvFileError::Form { path: path.to_owned(), why });
+    for entry in dotenvy::from_read_iter(LineByLine { left: bytes, line: &line }) {
+        let (name, value) = entry.map_err(|_| form("is not NAME=VALUE"))?;
+        if name.contains('\0') || value.contains('\0') {
+            return Err(form("has a NUL byte"));
         }
-        read.push(entry);
+        read.push((name, value));
     }
     Ok(read)
+}
+
+/// Gives a reader one line at a time, so that it is known which one it has read.
+struct LineByLine<'a> {
+    left: &'a [u8],
+    line: &'a Cell<usize>,
+}
+
+impl Read for LineByLine<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let end = self.left.iter().position(|byte| *byte == b'\n').map_or(self.left.len(), |end| end + 1);
+        let length = end.min(into.len());
+        let (now, later) = self.left.split_at(length);
+        into[..length].copy_from_slice(now);
+        self.left = later;
+        // The rest of a long line comes with the next reads.
+        self.line.set(self.line.get() + usize::from(length == end && length > 0));
+        Ok(length)
+    }
 }
 
 #[cfg(test)]
@@ -125,8 +143,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_not_quoted() {
-        let error = added("FIRST=1\nhunter2 is the password\n", 0o600).expect_err("no variable");
-        assert!(error.contains("what follows FIRST") && !error.contains("hunter2"), "{error}");
+        let long = format!("LONG={}\n", "x".repeat(100_000));
+        for (text, line) in [
+            ("FIRST=1\n\nhunter2 is the password\n", "line 3 is not"),
+            ("FIRST=1\nc2VjcmV0Cg==\nhunter2 is the password", "line 3 is not"),
+            (&format!("{long}hunter2 is the password\n"), "line 2 is not"),
+            ("FIRST='hunter2\n\n", "line 2 is not"),
+            ("FIRST=hunter2\0\n", "line 1 has a NUL byte"),
+        ] {
+            let error = added(text, 0o600).expect_err("no variable");
+            let quoted = ["hunter2", "c2VjcmV0Cg", "FIRST"].iter().any(|part| error.contains(part));
+            assert!(error.contains(line) && !quoted, "{error}");
+        }
     }
 
     #[test]

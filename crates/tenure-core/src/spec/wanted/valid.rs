@@ -121,6 +121,9 @@ fn command(spec: &Spec) -> CheckedSpec {
     if !spec.cwd.is_absolute() {
         return bad("cwd", "must be an absolute directory here");
     }
+    if spec.cwd.as_os_str().as_bytes().contains(&0) {
+        return bad("cwd", "has a NUL byte in it");
+    }
     if spec.kind == Kind::Embedded && (spec.ready.is_some() || spec.health.is_some()) {
         return bad(
             "ready",
@@ -147,8 +150,13 @@ fn variables(spec: &Spec) -> CheckedSpec {
     let settable = |(name, value): (&String, &String)| {
         !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
     };
-    if spec.env.file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
-        return bad("env", "has an empty `file`: name one, or remove it");
+    if let Some(file) = &spec.env.file {
+        if file.as_os_str().is_empty() {
+            return bad("env", "has an empty `file`: name one, or remove it");
+        }
+        if file.as_os_str().as_bytes().contains(&0) {
+            return bad("env", "has a `file` with a NUL byte in its name");
+        }
     }
     if spec.env.set.iter().all(settable) {
         return Ok(());
@@ -324,6 +332,9 @@ fn validate_check(key: &'static str, check: Option<&Ready>, spec: &Spec) -> Chec
         Ready::Exec(words) if words.first().is_none_or(String::is_empty) => {
             bad(key, "`exec` names no command")
         }
+        Ready::Exec(words) if words.iter().any(|word| word.contains('\0')) => {
+            bad(key, "`exec` has a NUL byte in it")
+        }
         Ready::Log(_) | Ready::Notify | Ready::Fd | Ready::Up if key == "health" => {
             bad(key, "is asked again and again: use http, tcp or exec")
         }
@@ -365,15 +376,15 @@ fn validate_http(key: &'static str, check: &HttpCheck) -> CheckedSpec {
 }
 
 fn amounts(spec: &Spec) -> CheckedSpec {
-    let positive = |key, span: Span| {
-        if span.duration().is_zero() { bad(key, "must be longer than zero") } else { Ok(()) }
+    let positive = |key, span: Span, why| {
+        if span.duration().is_zero() { bad(key, why) } else { Ok(()) }
     };
-    positive("start_timeout", spec.start_timeout)?;
-    positive("drain_timeout", spec.drain_timeout)?;
-    positive("stall_timeout", spec.stall_timeout)?;
+    positive("start_timeout", spec.start_timeout, "must be longer than zero")?;
+    positive("drain_timeout", spec.drain_timeout, "must be longer than zero")?;
+    positive("stall_timeout", spec.stall_timeout, "must be longer than zero")?;
     if let Some(Health { interval, timeout, failures, .. }) = &spec.health {
-        positive("health", *interval)?;
-        positive("health", *timeout)?;
+        positive("health", *interval, "needs an `interval` longer than zero")?;
+        positive("health", *timeout, "needs a `timeout` longer than zero")?;
         if *failures == 0 {
             return bad("health", "needs `failures` of at least 1");
         }

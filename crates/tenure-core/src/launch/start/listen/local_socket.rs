@@ -6,12 +6,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use tenure_sys::dir::DirError;
 use tenure_sys::socket::{self, DeadSocket, PATH_LIMIT, SocketPlace, Standing};
 
+use crate::spec::scope;
 use crate::spec::{Address, Listen, ListenMode, Spec};
 use crate::store::paths::StateDir;
 use crate::store::sockets;
@@ -153,11 +155,11 @@ fn look(state: &StateDir, name: &str, place: &SocketPlace) -> Result<Option<Dead
 }
 
 /// The name of a new socket until it takes the place of a dead one: the same in every start of the scope, which finds
-/// what an interrupted one left.
+/// what an interrupted one left. Its length does not depend on that of the socket's own name, which may be as long as
+/// a name can be.
 fn temporary(state: &StateDir, path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let id = state.id();
-    format!(".{name}.{}", id.get(..8).unwrap_or(&id))
+    let whole = [state.id().as_bytes(), b"/", path.as_os_str().as_bytes()].concat();
+    format!(".tenure.{}.sock", scope::digest(&whole))
 }
 
 fn failed(name: &str, path: &Path, source: io::Error) -> ListenError {
