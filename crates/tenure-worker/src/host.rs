@@ -174,6 +174,8 @@ struct ProgramStart {
     is_running: bool,
     output: Option<Output>,
     inquiry: Option<Inquiry>,
+    /// When a shim that was asked to end the tree is ended itself: it is stopped, or hangs.
+    end_limit: Option<Deadline>,
 }
 
 impl Host {

@@ -1,8 +1,10 @@
 //! `before_start`, which must succeed before each start of a program, and a standard input that stays open.
 
+use tenure_core::fault::Point;
 use tenure_core::store::event::What;
 use tenure_sys::process::Signal;
 use tenure_test::fixtures::answer;
+use tenure_test::fixtures::meeting::Meeting;
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::versions::Fixture;
 
@@ -60,6 +62,32 @@ fn one_that_does_not_end_is_ended_with_the_time_of_the_start() {
     assert_eq!(failed.state(), "spawn-failed", "{}", failed.stdout);
     assert_eq!(fixture.count(What::ProgramStarted), 0);
     // Its host was ended with the time, and the shim ends the rest: a stop waits for that.
+    fixture.stop().run().expect(0);
+}
+
+/// As on a file system that does not answer: the program is to be executed, and is not.
+#[test]
+fn a_later_start_that_hangs_before_its_program_runs_is_ended_with_the_time_of_the_start() {
+    let fixture = Fixture::new(BINARIES);
+    let lines = [
+        "start_timeout = \"3s\"",
+        "stop = { grace = \"100ms\" }",
+        "restart = { backoff = [\"1ms\", \"1ms\"] }",
+    ];
+    lines.iter().fold(fixture.offer("1.0.0"), |offer, line| offer.line(line)).write();
+    let meeting = Meeting::at(&fixture.sandbox.path().join("meeting"));
+    let caller = fixture.ensure().fault(&meeting.armed(Point::ShimReleased)).start();
+    meeting.meet().release();
+    caller.wait().expect(0);
+    processes::program(&fixture.status()).signal(Signal::Kill).expect("ours");
+    let hanging = meeting.meet();
+    // There is a next start, although this one was not let go.
+    let next = meeting.meet();
+    assert_ne!(hanging.pid, next.pid);
+    next.release();
+    fixture
+        .until_events(|events| events.iter().filter(|event| event.what == What::ProgramStarted).count() == 2);
+    drop(hanging);
     fixture.stop().run().expect(0);
 }
 

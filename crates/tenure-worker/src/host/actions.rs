@@ -27,6 +27,9 @@ const HEALTH: &str = "health";
 /// Name of the check that says whether output is written down.
 const LOG: &str = "log";
 
+/// How much longer than it should take a shim may take to end its tree, on a machine that is busy.
+const SHIM_SLACK: Duration = Duration::from_secs(5);
+
 impl Host {
     /// Carries out one action. What fails here is queued as the next event of the machine.
     pub(super) fn carry_out(&mut self, action: SupervisorAction) {
@@ -110,10 +113,12 @@ impl Host {
         self.ending.begin(logs::positions(&self.resources.state));
         self.account.starts = start;
         self.tell_account();
-        if start > 1 && !self.resources.spec.before_start.is_empty() {
+        if start > 1 {
             // For the first start the watchdog of the boot bounds it.
             let limit = self.resources.spec.start_timeout;
-            let late = SupervisorEvent::NeverReady(format!("`before_start` did not end within {limit}"));
+            let no_end = !self.resources.spec.before_start.is_empty();
+            let what = if no_end { "`before_start` did not end" } else { "program could not be started" };
+            let late = SupervisorEvent::NeverReady(format!("{what} within {limit}"));
             self.alarm = Some((Deadline::start(limit.duration()), late));
         }
         match self.try_begin() {
@@ -185,7 +190,15 @@ impl Host {
         if let Some(pipe) = started.ready {
             self.resources.readiness.take_pipe(pipe);
         }
-        Ok(ProgramStart { program: started.program, made, mailbox, is_running: false, output, inquiry: None })
+        Ok(ProgramStart {
+            program: started.program,
+            made,
+            mailbox,
+            is_running: false,
+            output,
+            inquiry: None,
+            end_limit: None,
+        })
     }
 
     fn output_listener(&self, sender: MailboxSender<SupervisorEvent>) -> OutputListener {
@@ -206,7 +219,9 @@ impl Host {
         if bounded {
             let limit = self.resources.spec.start_timeout;
             let late = SupervisorEvent::NeverReady(format!("program was not ready within {limit}"));
-            self.alarm = Some((Deadline::start(limit.duration()), late));
+            // What came before it in this start counts as well.
+            let begun = self.alarm.take().map(|(deadline, _)| deadline);
+            self.alarm = Some((begun.unwrap_or_else(|| Deadline::start(limit.duration())), late));
         }
         let Some(start) = &mut self.start else { return };
         let shim = start.program.shim();
@@ -296,6 +311,7 @@ impl Host {
         if let Some(start) = &mut self.start {
             start.inquiry = None;
             start.program.stop(grace);
+            start.end_limit = Some(Deadline::start(grace + KILL_GRACE + SHIM_SLACK));
         }
     }
 

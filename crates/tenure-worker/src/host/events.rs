@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use tenure_core::causes;
+use tenure_core::deadline::Deadline;
 use tenure_core::fault::{self, Point};
 use tenure_core::policy::supervisor::{Exit, SupervisorEvent};
 use tenure_core::protocol::wire::AppState;
@@ -47,6 +48,12 @@ impl Host {
         if let Some((_, event)) = self.alarm.take_if(|(limit, _)| limit.remaining().is_zero()) {
             events.push(event);
         }
+        if let Some(start) = &mut self.start
+            && start.end_limit.take_if(|limit| limit.remaining().is_zero()).is_some()
+        {
+            // Its link closes then, and what it leaves of the tree is ended as after any loss of a shim.
+            start.program.kill_shim();
+        }
         events
     }
 
@@ -54,7 +61,9 @@ impl Host {
         let sources = self.sources();
         let mut interests: Vec<Interest<'_>> =
             sources.iter().map(|(_, fd)| Interest::new(*fd, Readiness::Read)).collect();
-        let limit = self.alarm.as_ref().map(|(limit, _)| limit.remaining());
+        let alarm = self.alarm.as_ref().map(|(limit, _)| limit.remaining());
+        let end = self.start.as_ref().and_then(|start| start.end_limit.as_ref()).map(Deadline::remaining);
+        let limit = alarm.into_iter().chain(end).min();
         // Only a lack of memory ends the wait early. Then no source is ready, and the wait is repeated.
         best_effort(poll::wait(&mut interests, limit));
         let ready = interests.iter().map(Interest::ready);

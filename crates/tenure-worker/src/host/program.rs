@@ -253,6 +253,11 @@ impl Program {
         best_effort(self.send(&ShimRequest::Stop { grace_ms: millis(grace) }));
     }
 
+    /// Ends a shim that did not do what it was asked.
+    pub fn kill_shim(&self) {
+        best_effort(self.shim.kill());
+    }
+
     /// Ends the processes that a lost shim has left, and proves that they are gone.
     pub fn clear(&self, state: &StateDir) -> Result<Vec<EndedOrphan>, OrphanError> {
         let grace = self.record.stop.as_ref().map_or(Duration::ZERO, |stop| stop.grace.duration());

@@ -44,15 +44,15 @@ impl std::str::FromStr for StatusCodes {
 
     fn from_str(text: &str) -> Result<Self, BadStatus> {
         let bad = || BadStatus { text: text.to_owned() };
-        let number = |text: &str| text.parse::<u16>().map_err(|_| bad());
+        // `parse` alone takes signs and leading zeros.
+        let number = |text: &str, digits: usize| {
+            let is_plain = text.len() == digits && text.bytes().all(|digit| digit.is_ascii_digit());
+            text.parse::<u16>().ok().filter(|_| is_plain).ok_or_else(bad)
+        };
         let codes = match (text.strip_suffix("xx"), text.split_once('-')) {
-            (Some(class), _) => {
-                let class = number(class)?;
-                let first = class.checked_mul(100).ok_or_else(bad)?;
-                Ok(Self(first, first.checked_add(99).ok_or_else(bad)?))
-            }
-            (None, Some((first, last))) => Ok(Self(number(first)?, number(last)?)),
-            (None, None) => number(text).map(Self::from),
+            (Some(class), _) => number(class, 1).map(|class| Self(class * 100, class * 100 + 99)),
+            (None, Some((first, last))) => Ok(Self(number(first, 3)?, number(last, 3)?)),
+            (None, None) => number(text, 3).map(Self::from),
         };
         codes?.checked(text)
     }
@@ -109,9 +109,10 @@ mod tests {
         for (text, first, last) in [("200", 200, 200), ("2xx", 200, 299), ("200-204", 200, 204)] {
             assert_eq!(text.parse(), Ok(StatusCodes(first, last)), "{text}");
         }
-        for text in
-            ["0xx", "1xx", "6xx", "655xx", "656xx", "658xx", "65535xx", "xx", "-200", "204-200", "199", "600"]
-        {
+        for text in [
+            "0xx", "1xx", "6xx", "655xx", "656xx", "658xx", "65535xx", "xx", "-200", "+200", "+2xx", "02xx",
+            "0200", "200-+204", "204-200", "199", "600",
+        ] {
             assert_eq!(text.parse::<StatusCodes>(), Err(BadStatus { text: text.to_owned() }), "{text}");
         }
     }
