@@ -50,6 +50,8 @@ pub(crate) enum AnswerState {
     SpawnFailed,
     /// It failed a moment ago, and the next try is held back.
     SpawnSuppressed,
+    /// A worker that the wanted one depends on could not be ensured.
+    DependencyFailed,
     /// The call came from inside the worker that it asks for.
     Recursion,
     /// A restart could not be proved.
@@ -105,7 +107,7 @@ pub(crate) enum AnswerState {
 
 impl AnswerState {
     /// Every state.
-    const ALL: [Self; 46] = [
+    const ALL: [Self; 47] = [
         Self::Up,
         Self::Started,
         Self::Replaced,
@@ -127,6 +129,7 @@ impl AnswerState {
         Self::Down,
         Self::SpawnFailed,
         Self::SpawnSuppressed,
+        Self::DependencyFailed,
         Self::Recursion,
         Self::RestartUnproved,
         Self::Survivor,
@@ -181,6 +184,7 @@ impl AnswerState {
             Self::Down => of_library(ErrorKind::HeldDown),
             Self::SpawnFailed => of_library(ErrorKind::SpawnFailed),
             Self::SpawnSuppressed => of_library(ErrorKind::SpawnSuppressed),
+            Self::DependencyFailed => of_library(ErrorKind::DependencyFailed),
             Self::Recursion => of_library(ErrorKind::Recursion),
             Self::RestartUnproved => of_library(ErrorKind::RestartUnproved),
             Self::Survivor => of_library(ErrorKind::Survivor),

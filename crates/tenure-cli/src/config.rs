@@ -18,6 +18,8 @@ use tenure_core::{Scope, Spec};
 use crate::args::{KeyOrFile, WorkerSelection};
 
 mod check;
+pub(crate) mod dependency;
+mod depends;
 mod error;
 mod file;
 mod find;
@@ -100,6 +102,16 @@ pub(crate) fn wanted(
     command: &[String],
     budget: Duration,
 ) -> Result<Passed<WantedWorker>, ConfigError> {
+    wanted_with(places, selection, command, &Overrides::of_environment()?, budget)
+}
+
+fn wanted_with(
+    places: &ConfigPlaces,
+    selection: &WorkerSelection,
+    command: &[String],
+    overrides: &Overrides,
+    budget: Duration,
+) -> Result<Passed<WantedWorker>, ConfigError> {
     let (name, key) = name_and_key(&selection.name, selection.key.as_deref())?;
     let mut is_recorded = false;
     let Passed { found: (mut worker, origin), warning } = if !command.is_empty() {
@@ -112,7 +124,7 @@ pub(crate) fn wanted(
         or_recorded(found, selection, (name, key), &mut is_recorded)?
     };
     let written = worker.spec.version.clone();
-    Overrides::of_environment()?.apply(&mut worker);
+    overrides.apply(&mut worker);
     let version_from_file = selection.version.is_none()
         && !is_recorded
         && (worker.version_command.is_some() || worker.spec.version == written);

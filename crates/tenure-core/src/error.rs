@@ -14,6 +14,7 @@ use tenure_sys::dir::in_the_way;
 
 use crate::launch::start::readiness::BootFailure;
 use crate::protocol::not_ready::NotReady;
+use crate::spec::scope::Scope;
 use crate::store::paths;
 
 mod from;
@@ -51,6 +52,7 @@ struct ErrorInner {
     untrusted: Option<PathBuf>,
     known: Vec<Version>,
     in_the_way: Option<PathBuf>,
+    dependency: Option<Scope>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -118,10 +120,21 @@ impl Error {
         &self.0.known
     }
 
+    /// The worker that failed, where another one that depends on it was asked for. Its own error is the innermost
+    /// [`Error`] among the [sources](StdError::source).
+    #[must_use]
+    pub fn dependency(&self) -> Option<&Scope> {
+        self.0.dependency.as_ref()
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        ErrorRow::of(self.0.kind).retryable
+        let cause = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
+        match cause {
+            Some(cause) if self.0.kind == ErrorKind::DependencyFailed => cause.is_retryable(),
+            Some(_) | None => ErrorRow::of(self.0.kind).retryable,
+        }
     }
 
     /// Whose move it is.
@@ -143,6 +156,7 @@ impl Error {
             untrusted: None,
             known: Vec::new(),
             in_the_way: None,
+            dependency: None,
             source: None,
         }))
     }
@@ -215,6 +229,31 @@ impl Error {
     pub(crate) fn adding(mut self, what: &str) -> Self {
         self.0.message = format!("{}; {what}", self.0.message);
         self
+    }
+
+    /// The error of a worker whose dependency `scope` failed with `cause`. A dependency that needs more time makes the
+    /// whole call need more time.
+    pub(crate) fn dependency_failed(message: String, scope: &Scope, cause: Self) -> Self {
+        let is_late = cause.0.kind == ErrorKind::TimedOut;
+        let kind = if is_late { ErrorKind::TimedOut } else { ErrorKind::DependencyFailed };
+        let mut error = Self::of(kind, message);
+        error.0.last_words.clone_from(&cause.0.last_words);
+        error.0.not_ready.clone_from(&cause.0.not_ready);
+        error.0.stage.clone_from(&cause.0.stage);
+        error.0.retry_after = cause.0.retry_after;
+        error.0.dependency = Some(cause.0.dependency.clone().unwrap_or_else(|| scope.clone()));
+        error.0.source = Some(Arc::new(cause));
+        error
+    }
+
+    /// The error of a worker one of whose dependencies cannot be found.
+    pub(crate) fn dependency_unfound(
+        message: String,
+        cause: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        let mut error = Self::of(ErrorKind::DependencyFailed, message).at(stage::FIND_DEPENDENCY);
+        error.0.source = cause.map(Arc::from);
+        error
     }
 
     pub(crate) fn restart_unproved(message: impl Into<String>, cause: Option<Error>) -> Self {

@@ -19,8 +19,8 @@ pub mod utc;
 
 pub use error::{Blame, Error, ErrorKind, ErrorRow};
 pub use launch::request::{
-    DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Request, WEDGED_AFTER_VARIABLE, asker,
-    is_inside,
+    DEFAULT_BUDGET, DependencyQuery, FIRST_ANSWER_VARIABLE, FindDependency, NO_SPAWN_VARIABLE, Request,
+    WEDGED_AFTER_VARIABLE, asker, is_inside,
 };
 pub use launch::start::recipe::{can_run, umask};
 pub use ops::ensure::{Ensured, ensure};

@@ -1,6 +1,7 @@
 //! The stories: what each command does, from the first look to the answer.
 
 pub mod acquire;
+pub mod dependencies;
 pub mod described;
 pub mod ensure;
 pub mod forget;

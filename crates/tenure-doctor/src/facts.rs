@@ -152,6 +152,8 @@ pub struct WorkerFacts {
     pub directory: DirectoryFacts,
     /// What is in it; `None` where there is none, or where it cannot be trusted.
     pub state: Option<ScopeFacts>,
+    /// The workers that it depends on, as they are named, and whether each runs.
+    pub dependencies: Vec<(String, bool)>,
 }
 
 /// What is in the directory of a scope.

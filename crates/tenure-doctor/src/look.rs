@@ -3,6 +3,7 @@
 //! What is cheap is read for every worker first; only then, and only if a check needs it, one pass goes over all
 //! processes, for all workers together. What cannot be read becomes a fact of its own.
 
+use tenure_core::Standing;
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::scope::Scope;
 use tenure_core::store::paths::{self, StateDir};
@@ -24,6 +25,8 @@ pub struct Subject {
     pub scope: Scope,
     /// The name that the caller has for it, with which remedies are written.
     pub display_name: String,
+    /// The workers that it depends on, as they are named, and which they are.
+    pub dependencies: Vec<(String, Scope)>,
 }
 
 /// Gathers the facts of these workers and of the machine. `configuration` is what the caller has found wrong with the
@@ -44,7 +47,7 @@ fn worker(
     questions: &mut Questions,
     read: ReadStated,
 ) -> WorkerFacts {
-    let Subject { scope, display_name } = subject;
+    let Subject { scope, display_name, dependencies } = subject;
     let directory = match paths::directory(&scope) {
         Ok(path) => directory::inspect(&path),
         Err(error) => DirectoryFacts {
@@ -57,5 +60,7 @@ fn worker(
     let is_private = matches!(directory.access, Access::Private { .. });
     let state = if is_private { StateDir::open(&scope).ok().flatten() } else { None };
     let state = state.map(|state| scope::state(&state, &machine.now, questions, read));
-    WorkerFacts { scope, display_name, directory, state }
+    let stands = |scope: &Scope| !matches!(tenure_core::status(scope), Ok(Standing::Down));
+    let dependencies = dependencies.into_iter().map(|(name, scope)| (name, stands(&scope))).collect();
+    WorkerFacts { scope, display_name, directory, state, dependencies }
 }

@@ -30,9 +30,9 @@
 pub use tenure_core::launch::end::orphans::EndedOrphan;
 pub use tenure_core::launch::end::stop_and_prove::ProvedEnd;
 pub use tenure_core::{
-    Applied, DisplacedApp, Ensured, Forgotten, GivenUp, How, Listed, Manner, PinOptions, Pinned, Request,
-    Restarted, SignalOutcome, Standing, StopOptions, Stopped, Unpinned, ensure, events, forget, give_up,
-    list, pin, reload, restart, signal, status, stop, unpin,
+    Applied, DependencyQuery, DisplacedApp, Ensured, FindDependency, Forgotten, GivenUp, How, Listed, Manner,
+    PinOptions, Pinned, Request, Restarted, SignalOutcome, Standing, StopOptions, Stopped, Unpinned, ensure,
+    events, forget, give_up, list, pin, reload, restart, signal, status, stop, unpin,
 };
 
 /// What a call fails with.

@@ -2,12 +2,15 @@
 //!
 //! Commands ask it for the directory to start from, the budget, the request to the library and the screen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Command};
 use tenure_core::deadline::monotonic;
-use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request, os_text};
+use tenure_core::spec::BadSpec;
+use tenure_core::{
+    DEFAULT_BUDGET, Error, FindDependency, NO_SPAWN_VARIABLE, Request, Scope, causes, os_text,
+};
 
 use crate::answer::AnswerState;
 use crate::args::{Common, KeyOrFile, WithCommon, WorkerSelection};
@@ -61,12 +64,7 @@ impl Call {
 
     /// Where this call looks for configuration.
     pub(crate) fn places(&self) -> Result<ConfigPlaces, Failure> {
-        let here = match config::here(self.common.directory.as_deref()) {
-            // What needs no directory goes on without one: a worker of that name can be stopped from everywhere.
-            Err(ConfigError::DirectoryGone) if self.common.directory.is_none() => None,
-            here => Some(here?),
-        };
-        Ok(ConfigPlaces::of(here)?)
+        Ok(places(self.common.directory.as_deref())?)
     }
 
     /// The longest time that the call may take: from --timeout, else from the variable.
@@ -122,34 +120,27 @@ impl Call {
 
     /// The request to the library. Programs are hosted by this very executable, unless the environment names another.
     pub(crate) fn request(&self, wanted: config::WantedWorker) -> Result<Request, Failure> {
-        let config::WantedWorker {
-            target,
-            spec,
-            origin,
-            version_from_file,
-            is_recorded: _,
-            first_answer,
-            wedged_after,
-            spent,
-        } = wanted;
-        let mut request = Request::new(target.scope, spec)
-            .map_err(|bad| {
-                let remedy = format!("correct `{}`, or unset it where it is a variable", bad.key);
-                Failure::because(AnswerState::BadConfig, &bad).hint(remedy)
-            })?
-            .origin(origin, version_from_file)
-            .read_stated(config::read_stated_version)
+        let spent = wanted.spent;
+        let request = request_of(wanted).map_err(|bad| {
+            let remedy = format!("correct `{}`, or unset it where it is a variable", bad.key);
+            Failure::because(AnswerState::BadConfig, &bad).hint(remedy)
+        })?;
+        let request = request
             .budget(self.budget()?.saturating_sub(spent))
-            .no_spawn(self.common.no_spawn);
-        if let Some(wait) = first_answer {
-            request = request.first_answer(wait.duration());
-        }
-        if let Some(silence) = wedged_after {
-            request = request.wedged_after(silence.duration());
-        }
+            .no_spawn(self.common.no_spawn)
+            .find_dependency(self.find_dependency());
         Ok(match Self::host() {
             Some(host) => request.host(host),
             None => request,
+        })
+    }
+
+    /// How the names are looked up that a worker depends on. Most calls start nothing, so the places of the configuration
+    /// are found when a name is asked for.
+    pub(crate) fn find_dependency(&self) -> FindDependency {
+        let directory = self.common.directory.clone();
+        FindDependency::new(move |query| {
+            Ok(request_of(config::dependency::find(&places(directory.as_deref())?, query)?)?)
         })
     }
 
@@ -183,7 +174,18 @@ impl Call {
         let shown = Progress::of(self.screen, target);
         let ended = work();
         drop(shown);
-        ended.map_err(|error| Self::failed(&error, &target.display_name))
+        ended.map_err(|error| match error.dependency() {
+            Some(dependency) => Self::failed(&error, &self.name_here(dependency)),
+            None => Self::failed(&error, &target.display_name),
+        })
+    }
+
+    /// A name for the scope that can be typed where the call was made.
+    fn name_here(&self, scope: &Scope) -> String {
+        let by = KeyOrFile { key: None, config: None };
+        let leads_here = |found: &ScopeTarget| found.scope == *scope;
+        let found = self.named_by_sound_files(scope.name(), &by).ok().filter(leads_here);
+        found.map_or_else(|| scope.to_string(), |found| found.display_name)
     }
 
     /// How long the call has taken so far.
@@ -191,8 +193,40 @@ impl Call {
         monotonic().saturating_sub(self.began)
     }
 
-    /// The failure of a call of the library for the worker of that display name.
+    /// The failure of a call of the library for the worker of that display name. Where a worker failed that the wanted one
+    /// depends on, that is its display name.
     pub(crate) fn failed(error: &Error, display_name: &str) -> Failure {
-        Failure::of_library(error).hint(hint::of(error, display_name))
+        let failure = Failure::of_library(error);
+        let wrong = causes::of(error).find_map(|cause| cause.downcast_ref::<ConfigError>());
+        if let Some(wrong) = wrong {
+            return failure.for_configuration(wrong);
+        }
+        let innermost = causes::of(error).filter_map(|cause| cause.downcast_ref::<Error>()).last();
+        let told = innermost.filter(|_| error.dependency().is_some()).unwrap_or(error);
+        failure.hint(hint::of(told, display_name))
     }
+}
+
+/// Where a call from this directory, else from the current one, looks for configuration.
+fn places(directory: Option<&Path>) -> Result<ConfigPlaces, ConfigError> {
+    let here = match config::here(directory) {
+        // What needs no directory goes on without one: a worker of that name can be stopped from everywhere.
+        Err(ConfigError::DirectoryGone) if directory.is_none() => None,
+        here => Some(here?),
+    };
+    ConfigPlaces::of(here)
+}
+
+/// The request for a worker as it is described.
+fn request_of(wanted: config::WantedWorker) -> Result<Request, BadSpec> {
+    let mut request = Request::new(wanted.target.scope, wanted.spec)?
+        .origin(wanted.origin, wanted.version_from_file)
+        .read_stated(config::read_stated_version);
+    if let Some(wait) = wanted.first_answer {
+        request = request.first_answer(wait.duration());
+    }
+    if let Some(silence) = wanted.wedged_after {
+        request = request.wedged_after(silence.duration());
+    }
+    Ok(request)
 }

@@ -143,7 +143,12 @@ fn mend(call: &Call, fix: &Fix) -> Fixed {
 /// The workers to look at, and what is wrong with the files that describe them. A configuration that cannot be used is
 /// a finding like any other, and hides no worker that has state here.
 fn subjects(call: &Call, typed: &Doctor) -> Result<(Vec<Subject>, Vec<String>), Failure> {
-    let subject = |target: ScopeTarget| Subject { scope: target.scope, display_name: target.display_name };
+    let places = call.places()?;
+    let subject = |target: ScopeTarget| Subject {
+        dependencies: config::dependency::on_record(&places, &target.scope),
+        scope: target.scope,
+        display_name: target.display_name,
+    };
     let Some(name) = &typed.name else {
         let (mut targets, wrong) = configured(call, typed)?;
         targets.extend(tenure_doctor::scopes().into_iter().map(ScopeTarget::whole));

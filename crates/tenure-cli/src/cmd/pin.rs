@@ -58,6 +58,7 @@ impl Run for Pin {
         let mut request = PinOptions::new(scope.clone(), self.version.clone());
         request.budget = call.budget()?;
         request.host = Call::host();
+        request.find_dependency = Some(call.find_dependency());
         let Pinned { version, before, applied, .. } = call.wait(&target, || tenure_core::pin(&request))?;
         let elapsed = call.elapsed();
         if !call.screen.wants_json() {

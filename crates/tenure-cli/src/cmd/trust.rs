@@ -156,6 +156,9 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
     lines.push(format!("    runs in: {}", quoted(&plan.cwd)));
     let whose = if plan.scope == plan.name { "one for the user" } else { "one for this key" };
     lines.push(format!("    runs as: {}, {whose}", plan.scope));
+    if !plan.depends.is_empty() {
+        lines.push(format!("    starts before it: {}", plan.depends.join(", ")));
+    }
     let listen = plan
         .listen
         .iter()

@@ -14,6 +14,7 @@ use tenure_sys::user;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::depends;
 use super::error::{ConfigError, SourcePlace, word};
 use super::file::{Written, span_of};
 use super::find::{Level, SourceFile};
@@ -90,6 +91,11 @@ pub(crate) fn check(sources: &[SourceFile], unread: &[ConfigError], trusted: &Tr
             checked.examine(description, whole);
         }
     }
+    let sound = checked.workers.iter().map(|worker| worker.name.clone());
+    let looked = || sources.iter().map(|source| source.path.display().to_string()).collect();
+    let has_records = sources.iter().all(|source| source.level != Level::Given);
+    let wrong = depends::faults(sources, has_records, sound, &looked);
+    checked.faults.extend(wrong.iter().map(|error| fault(error, Some("depends".to_owned()))));
     checked.faults.sort_by(|one, other| one.place.cmp(&other.place));
     checked
 }
@@ -253,6 +259,20 @@ fn fault(error: &ConfigError, key: Option<String>) -> ConfigFault {
             key,
             message: format!("worker {name:?} is defined in {one} already"),
             hint: Some("rename one of them".to_owned()),
+        },
+        ConfigError::NoDependency { place, dependent, name, .. } => ConfigFault {
+            place: Some((**place).clone()),
+            key,
+            message: format!(
+                "worker {dependent:?} depends on {name:?}, and no worker of that name is described"
+            ),
+            hint: Some(error.remedy()),
+        },
+        ConfigError::DependencyCycle { places, .. } => ConfigFault {
+            place: places.first().cloned(),
+            key,
+            message: format!("failed to {error}"),
+            hint: Some(error.remedy()),
         },
         ConfigError::Read { path, .. } => {
             ConfigFault { place: Some(SourcePlace::whole(path)), ..plain(error, key) }

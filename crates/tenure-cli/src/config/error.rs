@@ -85,6 +85,25 @@ pub(crate) enum ConfigError {
     /// No file defines the name.
     #[error("find the worker {name:?}{}{}", among(known), meant(suggestion.as_deref()))]
     NotConfigured { name: String, known: Vec<String>, suggestion: Option<String>, looked: Vec<String> },
+    /// A name in `depends` leads to no worker.
+    #[error(
+        "understand {place}: worker {dependent:?} depends on {name:?}, and no worker of that name is described{}",
+        meant(suggestion.as_deref())
+    )]
+    NoDependency {
+        place: Box<SourcePlace>,
+        dependent: String,
+        name: String,
+        suggestion: Option<String>,
+        looked: Vec<String>,
+    },
+    /// Workers wait for each other.
+    #[error("order the workers that depend on each other: {cycle} ({})", listed(places))]
+    DependencyCycle {
+        /// Where each of them says so.
+        places: Vec<SourcePlace>,
+        cycle: String,
+    },
     /// No file defines the name, and the record of its scope cannot be read.
     #[error("{source}")]
     Record {
@@ -127,6 +146,10 @@ fn meant(suggestion: Option<&str>) -> String {
     suggestion.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
+fn listed(places: &[SourcePlace]) -> String {
+    places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn among(known: &[String]) -> String {
     if known.is_empty() {
         ": no worker is configured here".to_owned()
@@ -152,6 +175,8 @@ impl ConfigError {
             | Self::Text { .. }
             | Self::UnknownKey { .. }
             | Self::Variable { .. }
+            | Self::NoDependency { .. }
+            | Self::DependencyCycle { .. }
             | Self::Redefined { .. } => AnswerState::BadConfig,
         }
     }
@@ -165,6 +190,13 @@ impl ConfigError {
             }
             Self::Record { name, source } => {
                 tenure_core::ErrorRow::of(source.kind()).hint.replace("NAME", name)
+            }
+            Self::NoDependency { name, looked, .. } => {
+                let looked = looked.join(", ");
+                format!("correct `depends`, or describe `[worker.{name}]` as well; looked at {looked}")
+            }
+            Self::DependencyCycle { .. } => {
+                "remove a name from one of these `depends`: which of them runs without the other?".to_owned()
             }
             Self::Redefined { .. } => "rename one of them, or give the file with --config".to_owned(),
             Self::Untrusted { path, .. } => {

@@ -122,6 +122,17 @@ impl ConfigPlaces {
         Ok(Self { here, user, system: PathBuf::from(SYSTEM_DIRECTORY) })
     }
 
+    /// The user's and the system's places alone.
+    pub(crate) fn without_project(&self) -> Self {
+        Self { here: None, ..self.clone() }
+    }
+
+    /// Whether a file is one of the user or of the system.
+    pub(crate) fn is_of_user_or_system(&self, path: &Path) -> bool {
+        let directory = path.parent();
+        directory.is_some() && (directory == self.user.as_deref() || directory == Some(self.system.as_path()))
+    }
+
     /// The directory to start from, for what cannot do without it.
     pub(crate) fn here(&self) -> Result<&Path, ConfigError> {
         self.here.as_deref().ok_or(ConfigError::DirectoryGone)
@@ -213,9 +224,14 @@ impl ConfigPlaces {
         places.extend(self.upward().map(|directory| directory.join(PROJECT_FILE)).filter_map(|path| {
             Some(format!("not {}, which belongs to uid {}", path.display(), stranger(&path)?))
         }));
-        places.extend(self.user.iter().map(|directory| format!("{}/*.toml", directory.display())));
-        places.push(format!("{}/*.toml", self.system.display()));
+        places.extend(self.fixed_places());
         places
+    }
+
+    /// The places of it that are the same for every directory.
+    pub(crate) fn fixed_places(&self) -> Vec<String> {
+        let directories = self.user.iter().chain([&self.system]);
+        directories.map(|directory| format!("{}/*.toml", directory.display())).collect()
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct ProjectPlan {
     pub(crate) preflight_command: Option<Vec<String>>,
     /// The command that is run before each start.
     pub(crate) before_start_command: Option<Vec<String>>,
+    /// The workers that are ensured before it is started.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) depends: Vec<String>,
     /// The file whose variables it gets.
     pub(crate) env_file: Option<String>,
     /// The names of the variables that it sets.
@@ -67,6 +70,7 @@ pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigEr
             cwd: os_text::text(worker.spec.cwd.as_os_str()),
             set: worker.spec.env.set.iter().map(shown).collect(),
             env_file: worker.spec.env.file.as_ref().map(|file| file.display().to_string()),
+            depends: worker.spec.depends,
             keeps: worker.spec.env.keep,
             listen: worker.spec.listen,
             command: worker.spec.command,

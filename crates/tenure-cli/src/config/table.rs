@@ -74,6 +74,12 @@ pub(crate) static WORKER: &[Key] = &[
         "the identity of what is kept, such as `\"vendor.plugin\"`: installations of one app share a worker, and another app does not get its name",
     ),
     key(
+        "depends",
+        Texts(0),
+        Value("[]"),
+        "workers, as `NAME` or `NAME@KEY`, that are ensured before this one is started; those without an order between them at the same time",
+    ),
+    key(
         "version",
         Version(version::PATTERN, version::COMMAND),
         Value("\"0.0.0\""),
@@ -291,6 +297,7 @@ mod tests {
         spec.ready = Some(Ready::Http("/".into()));
         spec.health = Some(Health::of(Ready::Http("/".into())));
         spec.app = Some("vendor.plugin".into());
+        spec.depends = vec!["db".into()];
         serde_json::to_value(spec).expect("a spec is JSON")
     }
 

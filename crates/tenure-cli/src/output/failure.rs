@@ -105,6 +105,13 @@ impl Failure {
         failure
     }
 
+    /// The same failure where a description is at fault: its state and its remedy.
+    pub(crate) fn for_configuration(mut self, wrong: &ConfigError) -> Self {
+        self.state = wrong.state();
+        self.state.word().clone_into(&mut self.body.kind);
+        self.hint(wrong.remedy())
+    }
+
     /// The exit code: of the answer, or what a shell shows for a program that SIGPIPE ended.
     pub(crate) fn exit(&self) -> u8 {
         const SIGPIPE: u8 = 13;

@@ -48,6 +48,8 @@ pub enum ErrorKind {
     SpawnFailed,
     /// It failed a moment ago; the next try is suppressed.
     SpawnSuppressed,
+    /// A worker that this one depends on could not be ensured.
+    DependencyFailed,
     /// The call comes from inside the worker's own process tree.
     Recursion,
     /// A worker is silent and cannot be ended.
@@ -68,8 +70,8 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind of this version, for whoever has something to say about each.
-    pub const ALL: [Self; 24] = {
-        let mut all = [Self::Bug; 24];
+    pub const ALL: [Self; 25] = {
+        let mut all = [Self::Bug; 25];
         let mut at = 0;
         while at < all.len() {
             all[at] = ROWS[at].kind;
@@ -113,7 +115,7 @@ pub struct ErrorRow {
 }
 
 /// A row for each kind, in their order.
-const ROWS: [ErrorRow; 24] = [
+const ROWS: [ErrorRow; 25] = [
     ErrorRow::new(ErrorKind::Denied, "denied", 4, Blame::Environment).hint(
         "allow this process to use the state directory and to connect to the socket in it; outside of the \
             sandbox `tenure status NAME` tells what stands",
@@ -166,6 +168,8 @@ const ROWS: [ErrorRow; 24] = [
     ErrorRow::new(ErrorKind::SpawnSuppressed, "spawn-suppressed", 1, Blame::Worker)
         .hint("repair the cause, then `tenure restart NAME` tries at once")
         .retryable(),
+    ErrorRow::new(ErrorKind::DependencyFailed, "dependency-failed", 1, Blame::Worker)
+        .hint("`tenure ensure NAME` for the worker that is named shows why; nothing of this one was started"),
     ErrorRow::new(ErrorKind::Recursion, "recursion", 1, Blame::Caller).hint(
         "do not ask for a worker from inside of it; if this process is no part of it, unset TENURE_COOKIE",
     ),

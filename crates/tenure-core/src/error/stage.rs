@@ -20,3 +20,5 @@ pub const PIN_OF_OTHER_CONTENT: &str = "pin of other content";
 pub const OTHER_CONTENT: &str = "other content";
 /// The name is kept for an app that has no name of its own, so a person's `restart` takes it over.
 pub const NAMELESS_APP: &str = "nameless app";
+/// The name of a dependency leads nowhere, or back to the worker that depends on it.
+pub const FIND_DEPENDENCY: &str = "find the dependency";

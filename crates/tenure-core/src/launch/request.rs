@@ -1,6 +1,9 @@
 //! What a launcher asks for: a worker by scope and spec, with a budget and the manner of asking.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_sys::identity::Identity;
@@ -56,6 +59,7 @@ pub struct Request {
     pub(crate) origin: Origin,
     pub(crate) stated: bool,
     pub(crate) read_stated: Option<ReadStated>,
+    pub(crate) find_dependency: Option<FindDependency>,
     pub(crate) first_answer: Duration,
     pub(crate) wedged_after: Duration,
 }
@@ -78,6 +82,7 @@ impl Request {
             origin: Origin::Call,
             stated: false,
             read_stated: None,
+            find_dependency: None,
             first_answer,
             wedged_after,
         })
@@ -145,6 +150,28 @@ impl Request {
         self
     }
 
+    /// What the names in [`Spec::depends`] stand for. Without it, a worker that depends on others is not started: the
+    /// names alone do not say what to start. A request that is found without a `find_dependency` or a
+    /// [`host`](Self::host) of its own gets those of this request.
+    ///
+    /// ```
+    /// use tenure::{FindDependency, Request, Spec};
+    ///
+    /// let command = |words: &[&str]| Spec::of_command(words.iter().map(|w| (*w).into()).collect(), "/srv".into());
+    /// let mut web = command(&["node", "server.mjs"]);
+    /// web.depends = vec!["db".into()];
+    /// let request = Request::new("web".parse()?, web)?.find_dependency(FindDependency::new(move |query| {
+    ///     Ok(Request::new(query.name.parse()?, command(&["redis-server"]))?)
+    /// }));
+    /// # let _ = request;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn find_dependency(mut self, find: FindDependency) -> Self {
+        self.find_dependency = Some(find);
+        self
+    }
+
     /// How long a worker that holds its socket may be silent before it is called wedged and ended by verified kill.
     /// Default: `TENURE_WEDGED_AFTER`, else 10 s. A false suspicion costs a restart, never a second worker.
     #[must_use]
@@ -187,6 +214,53 @@ impl Request {
     pub(crate) fn may_spawn(&self) -> bool {
         !self.no_spawn
             && std::env::var_os(NO_SPAWN_VARIABLE).is_none_or(|value| value.is_empty() || value == "0")
+    }
+}
+
+/// A worker on which another one depends, and which is to be found.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct DependencyQuery<'call> {
+    /// Its name, or NAME@KEY, as [`Spec::depends`] has it.
+    pub name: &'call str,
+    /// The worker that depends on it.
+    pub dependent: &'call Scope,
+    /// What the spec of the dependent was read from: its names are those of that place.
+    pub origin: &'call Origin,
+    /// What is left of the call's time.
+    pub budget: Duration,
+}
+
+/// Finds the request for a dependency. It is asked only before a worker is started, and from one thread at a time for
+/// each dependent.
+#[derive(Clone)]
+pub struct FindDependency(Arc<FindByQuery>);
+
+type FindByQuery =
+    dyn Fn(&DependencyQuery<'_>) -> Result<Request, Box<dyn StdError + Send + Sync>> + Send + Sync;
+
+impl FindDependency {
+    /// Finds dependencies by this function. Its error becomes the source of the error of the call.
+    pub fn new(
+        find: impl Fn(&DependencyQuery<'_>) -> Result<Request, Box<dyn StdError + Send + Sync>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self(Arc::new(find))
+    }
+
+    pub(crate) fn find(
+        &self,
+        query: &DependencyQuery<'_>,
+    ) -> Result<Request, Box<dyn StdError + Send + Sync>> {
+        (self.0)(query)
+    }
+}
+
+impl fmt::Debug for FindDependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FindDependency").finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,8 @@
 //! enter the gate ▶ look again ▶ decide ──▶ leave the gate and wait
 //!        ▲                        │
 //!        │                        ├──▶ take the lease ▶ start ──▶ answer
-//!        │                        └──▶ replace the worker ──────▶ answer
+//!        │                        ├──▶ replace the worker ──────▶ answer
+//!        │                        └──▶ it depends on others: leave the gate, ensure them, look
 //!        └── the start failed: try another offer, if there is one
 //! ```
 
@@ -23,6 +24,7 @@ use crate::launch::start::limits;
 use crate::launch::start::readiness::{self, StartOutcome};
 use crate::launch::start::{self, StartError};
 use crate::ops::acquire::GatedCall;
+use crate::ops::dependencies::{Dependencies, Family, Lacking};
 use crate::ops::offers;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
 use crate::ops::target::{self, CheckedTarget};
@@ -36,6 +38,10 @@ use crate::spec::Spec;
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
 use crate::store::paths::StateDir;
+
+mod words;
+
+use words::{reason_text, still_unusable};
 
 /// What a call of [`ensure`] ended with.
 ///
@@ -85,6 +91,9 @@ impl Ensured {
 /// A worker that takes over from another is the answer as soon as it serves. Its probation goes on after the call: if
 /// it fails then, the former worker serves again, and the next call says so.
 ///
+/// The workers that it depends on ([`Spec::depends`]) are ensured before it is started or takes over, from the same
+/// budget and without its gate. A worker that is up is the answer, whatever became of them since.
+///
 /// Any number of concurrent calls, from any number of processes, make one worker. A worker that is up costs one
 /// connection and one answer: no lock is taken and nothing is written. A worker that is older than the offer and is to
 /// stay (a person pinned it, or the offered version does not run) costs one more read of the record, still without a
@@ -93,8 +102,8 @@ impl Ensured {
 /// never downgrades, and never signals a process that it cannot verify.
 ///
 /// # Errors
-/// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::OtherApp`],
-/// [`ErrorKind::SpecConflict`],
+/// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::DependencyFailed`],
+/// [`ErrorKind::OtherApp`], [`ErrorKind::SpecConflict`],
 /// [`ErrorKind::ClientTooOld`], [`ErrorKind::VersionDisagrees`], [`ErrorKind::HeldDown`], [`ErrorKind::Untrusted`],
 /// [`ErrorKind::LimitTooLow`], [`ErrorKind::RecordTooNew`], [`ErrorKind::Recursion`], [`ErrorKind::Denied`],
 /// [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
@@ -111,11 +120,31 @@ impl Ensured {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn ensure(request: &Request) -> Result<Ensured, Error> {
+    ensure_in(request, &Family::default())
+}
+
+/// Ensures a worker that another one depends on, as a part of the call for that one.
+pub(crate) fn ensure_dependency(request: &Request, family: &Family) -> Result<(), Error> {
+    match ensure_in(request, family)? {
+        Ensured::Serving(..) => Ok(()),
+        Ensured::Warming(_) => {
+            Err(Error::of(ErrorKind::TimedOut, "wait for the worker's boot, which goes on").at("worker boot"))
+        }
+        Ensured::Down => {
+            let message = "find a worker: no acceptable one runs, and starting one was not allowed";
+            Err(Error::of(ErrorKind::DependencyFailed, message))
+        }
+    }
+}
+
+fn ensure_in(request: &Request, family: &Family) -> Result<Ensured, Error> {
     let mut call = EnsureCall {
         request,
         criteria: Criteria::of(&request.spec, &request.origin),
         budget: Deadline::start(request.budget),
         attempt: Attempt::default(),
+        dependencies: Dependencies::of(request, family, ensure_dependency),
+        lacking: None,
         failure: None,
         awaited_probation: None,
         has_lost_incumbent: false,
@@ -132,6 +161,9 @@ struct EnsureCall<'request> {
     criteria: Criteria,
     budget: Deadline,
     attempt: Attempt,
+    dependencies: Dependencies<'request>,
+    /// What is to be ensured before the worker can be started.
+    lacking: Option<Lacking>,
     /// Why the last start of this call failed.
     failure: Option<Error>,
     /// A worker whose probation this call has waited for.
@@ -163,6 +195,9 @@ impl EnsureCall<'_> {
         loop {
             if let Some(ensured) = self.act_under_gate(&state)? {
                 return Ok(ensured);
+            }
+            if let Some(lacking) = self.lacking.take() {
+                self.dependencies.ensure(lacking, &self.budget)?;
             }
             if let Some(ensured) = self.look(&state)? {
                 return Ok(ensured);
@@ -245,7 +280,15 @@ impl EnsureCall<'_> {
         let desired = offers::with_offer(&gate, self.request, &seen)?;
         let target = CheckedTarget::of(&desired, &self.attempt, self.request);
         let known = target.known(&seen, self.failure.as_ref(), &self.budget);
-        let step = self.attempt.step(decide(&self.criteria, Some(&known), &seen));
+        let decision = decide(&self.criteria, Some(&known), &seen);
+        if decision.may_start()
+            && let Some(spec) = target.dependent(self.request)
+            && let Some(lacking) = self.dependencies.lacking(spec, &desired)
+        {
+            self.lacking = Some(lacking);
+            return Ok(None);
+        }
+        let step = self.attempt.step(decision);
         if !matches!(step, NextStep::Refuse(_)) {
             offers::keep(&gate, &desired, self.request)?;
         }
@@ -396,34 +439,4 @@ fn refuse_inside(state: &StateDir) -> Result<(), Error> {
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     Ok(())
-}
-
-/// Why a worker is replaced, for its log, for events and for errors.
-fn reason_text(reason: &ReplaceReason) -> String {
-    match reason {
-        ReplaceReason::Older { target } => format!("it is older than {target}"),
-        ReplaceReason::Disagrees { target, says } => {
-            format!("it was started as {target} and says that it is {says}")
-        }
-        ReplaceReason::OtherApp { theirs } => format!("it is {theirs}, which has given the name up"),
-        ReplaceReason::SourceChanged => "the files of its build have changed".to_owned(),
-        ReplaceReason::Failed { reason } => format!("its app has failed: {reason}"),
-        ReplaceReason::Stalled { for_ms } => format!("its app has not answered for {for_ms} ms"),
-    }
-}
-
-fn still_unusable(hello: &Hello, reason: &ReplaceReason) -> Error {
-    if let ReplaceReason::Disagrees { target, says } = reason {
-        let message = format!(
-            "get version {target}: the worker that was started as {target} says that it is {says}; \
-            the next call starts it once more"
-        );
-        return Error::of(ErrorKind::VersionDisagrees, message);
-    }
-    let (version, pid) = (&hello.version, hello.identity.pid);
-    let message = format!(
-        "get a usable worker: after one replacement, pid {pid} (version {version}) stands and {}",
-        reason_text(reason)
-    );
-    Error::of(ErrorKind::StillUnusable, message)
 }

@@ -22,11 +22,13 @@ use crate::error::{Error, ErrorKind, stage};
 use crate::fault::{self, Point};
 use crate::launch::ask::probe::{self, FIRST_ANSWER};
 use crate::launch::end::stop_and_prove::LONGEST_DRAIN;
-use crate::launch::request::{self, DEFAULT_BUDGET, Request};
+use crate::launch::request::{self, DEFAULT_BUDGET, FindDependency, Request};
 use crate::launch::start::limits;
 use crate::launch::start::readiness;
 use crate::launch::start::recipe;
 use crate::ops::acquire::GatedCall;
+use crate::ops::dependencies::{Dependencies, Family, Lacking};
+use crate::ops::ensure;
 use crate::ops::restart::{self, Manner, Replacement, Restarted, StopFirst};
 use crate::ops::{offers, takeover};
 use crate::policy::decide::Observation;
@@ -59,13 +61,15 @@ pub struct PinOptions {
     pub budget: Duration,
     /// The `tenure` executable that hosts programs, as for [`Request::host`].
     pub host: Option<PathBuf>,
+    /// What the names in [`Spec::depends`](crate::spec::Spec::depends) stand for, as for [`Request::find_dependency`].
+    pub find_dependency: Option<FindDependency>,
 }
 
 impl PinOptions {
     /// Pins `version` of the worker of `scope`, within the usual budget.
     #[must_use]
     pub fn new(scope: Scope, version: Version) -> Self {
-        Self { scope, version, budget: DEFAULT_BUDGET, host: None }
+        Self { scope, version, budget: DEFAULT_BUDGET, host: None, find_dependency: None }
     }
 }
 
@@ -135,14 +139,23 @@ pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     limits::check()?;
-    let request = request_for(options, &records::read_desired(&state)?)?;
-    let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
-    let mut desired = records::counted(&state)?;
-    let request = request_for(options, &desired)?;
-    // The next generation replaces the ledger, so the failures in it are recorded before.
-    offers::keep(&gate, &desired, &request)?;
-
-    let applied = apply(GatedCall { gate: &gate, request: &request, budget: &budget })?;
+    let first = request_for(options, &records::read_desired(&state)?)?;
+    let mut dependencies = Dependencies::of(&first, &Family::default(), ensure::ensure_dependency);
+    let (gate, mut desired, request, applied) = loop {
+        let gate = Gate::enter_for(&state, budget.stage("gate")?, first.gate_time())?;
+        let desired = records::counted(&state)?;
+        let request = request_for(options, &desired)?;
+        // The next generation replaces the ledger, so the failures in it are recorded before.
+        offers::keep(&gate, &desired, &request)?;
+        let lacking = dependencies.lacking(&request.spec, &desired);
+        match apply(GatedCall { gate: &gate, request: &request, budget: &budget }, lacking)? {
+            PinStep::Applied(applied) => break (gate, desired, request, applied),
+            PinStep::Lacks(lacking) => {
+                drop(gate);
+                dependencies.ensure(lacking, &budget).map_err(|error| error.adding("nothing was stopped"))?;
+            }
+        }
+    };
     fault::reach(Point::PinProved);
     // The start may have changed the tally: it is read again.
     gate.confirm()?;
@@ -194,21 +207,32 @@ fn request_for(options: &PinOptions, desired: &Desired) -> Result<Request, Error
     let request = Request::new(options.scope.clone(), spec.clone())
         .map_err(|bad| Error::of(ErrorKind::UnknownVersion, bad.to_string()))?
         .budget(options.budget);
-    Ok(match &options.host {
+    let request = match &options.host {
         Some(host) => request.host(host.clone()),
+        None => request,
+    };
+    Ok(match &options.find_dependency {
+        Some(find) => request.find_dependency(find.clone()),
         None => request,
     })
 }
 
-/// Makes the version run, where any worker runs.
-fn apply(call: GatedCall<'_>) -> Result<Applied, Error> {
+/// What came of an attempt to make the version run.
+enum PinStep {
+    Applied(Applied),
+    /// These are to be ensured before a worker of it can be started.
+    Lacks(Lacking),
+}
+
+/// Makes the version run, where any worker runs, and where nothing is `lacking` for it.
+fn apply(call: GatedCall<'_>, lacking: Option<Lacking>) -> Result<PinStep, Error> {
     let GatedCall { gate, request, budget } = call;
     let spec = &request.spec;
     let old = match look(call)? {
         Observation::Answered(hello)
             if runs_version(&hello, &spec.version) && hello.app.state != AppState::Failed =>
         {
-            return Ok(Applied::Stood(hello));
+            return Ok(PinStep::Applied(Applied::Stood(hello)));
         }
         Observation::Answered(hello) => Some(hello),
         // Somebody may hold the lease without a socket: only a free lease proves that nothing runs.
@@ -217,7 +241,7 @@ fn apply(call: GatedCall<'_>) -> Result<Applied, Error> {
     if let Some(hello) = &old
         && let Some(restarted) = return_to_incumbent(call, hello)?
     {
-        return Ok(Applied::Replaced(Box::new(restarted)));
+        return Ok(PinStep::Applied(Applied::Replaced(Box::new(restarted))));
     }
     let old = if old.is_some() { restart::answering(gate.state(), budget)? } else { None };
     recipe::check(spec, request)?;
@@ -226,12 +250,15 @@ fn apply(call: GatedCall<'_>) -> Result<Applied, Error> {
         return Err(Error::of(ErrorKind::SpawnFailed, message).at(stage::PROGRAM));
     }
     if old.is_none() && matches!(Lease::try_take(gate.state())?, TryLease::Free(_)) {
-        return Ok(Applied::Later);
+        return Ok(PinStep::Applied(Applied::Later));
+    }
+    if let Some(lacking) = lacking {
+        return Ok(PinStep::Lacks(lacking));
     }
     // The pin counts only if its worker is proved within this call, so a late successor is ended.
     let replacement = Replacement { target: spec, old, why: "pin", ends_if_late: true };
     match restart::replace_and_prove(call, replacement) {
-        Ok(restarted) => Ok(Applied::Replaced(Box::new(restarted))),
+        Ok(restarted) => Ok(PinStep::Applied(Applied::Replaced(Box::new(restarted)))),
         Err(failure) => Err(start_unpinned(call, failure)),
     }
 }

@@ -12,30 +12,33 @@ use std::time::Duration;
 
 use crate::spec::version::Version;
 
-use crate::deadline::{Deadline, Moment, Stage, monotonic};
-use crate::error::{Error, ErrorKind, stage};
+use crate::deadline::{Deadline, Stage, monotonic};
+use crate::error::{Error, ErrorKind};
 use crate::launch::ask::probe::{self, FIRST_ANSWER};
 use crate::launch::end::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::launch::request::{self, Request};
 use crate::launch::start::limits;
 use crate::launch::start::readiness::{self, BootFailure, StartOutcome};
-use crate::launch::start::recipe;
 use crate::launch::start::{self, StartError};
 use crate::ops::acquire::GatedCall;
+use crate::ops::dependencies::{Dependencies, Family};
+use crate::ops::ensure;
 use crate::ops::offers;
 use crate::ops::offers::DisplacedApp;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
-use crate::ops::target;
 use crate::policy::decide::Observation;
 use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{AppState, Hello};
-use crate::record::desired::Target;
 use crate::spec::Spec;
 use crate::spec::origin::Origin;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::paths::StateDir;
 use crate::store::records;
+
+mod choice;
+
+use choice::Choice;
 
 /// The proof of a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +105,8 @@ impl Manner {
 /// started. The request's spec is recorded as an offer once nothing is known to speak against the start: a refused call
 /// leaves no offer. Higher offers that nothing describes any more are forgotten. If a higher offer is still described,
 /// that version is started, and the answer names it. Where the name was kept for another app that has no name of its
-/// own, this person's word gives it to the request's, and the offers of the other app are forgotten.
+/// own, this person's word gives it to the request's, and the offers of the other app are forgotten. The workers that
+/// the new one depends on are ensured before the old one is asked to make room.
 ///
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
@@ -126,24 +130,17 @@ pub fn restart(request: &Request) -> Result<Restarted, Error> {
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     limits::check()?;
-    let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
-    let (mut desired, displaced) = offers::take_name_over(&gate, request)?;
-    if let Some(down) = &desired.down {
-        return Err(target::held_down(down));
-    }
-    // A person asked, so a version that failed a moment ago is tried again now.
-    desired.begin_anew(desired.pin.clone().as_ref().unwrap_or(&request.spec.version), &Moment::now());
-    let undescribed = offers::forget_undescribed(&mut desired, request);
-    if let Some(refusal) = offers::refusal(&desired) {
-        return Err(refusal.adding("nothing was stopped"));
-    }
-    let (startable, _) = offers::startable(&desired, Some(&request.spec.version));
-    let target = spec_to_start(&startable.target(&Moment::now(), &recipe::can_run), &request.spec)?;
-    // Whatever is known to fail is reported before anything is stopped.
-    if request.overlap && !request.force {
-        check_overlap(&target)?;
-    }
-    recipe::check(&target, request)?;
+    let mut dependencies = Dependencies::of(request, &Family::default(), ensure::ensure_dependency);
+    let (gate, choice) = loop {
+        let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
+        let choice = Choice::under(&gate, request)?;
+        let Some(lacking) = dependencies.lacking(&choice.target, &choice.desired) else {
+            break (gate, choice);
+        };
+        drop(gate);
+        dependencies.ensure(lacking, &budget).map_err(|error| error.adding("nothing was stopped"))?;
+    };
+    let Choice { desired, displaced, undescribed, target } = choice;
     offers::keep(&gate, &desired, request)?;
     let strangers = displaced.as_ref().map_or(&[][..], |displaced| &displaced.versions);
     note_forgotten(&state, request, &undescribed, "nothing describes it any more");
@@ -162,33 +159,6 @@ fn note_forgotten(state: &StateDir, request: &Request, versions: &[Version], why
     for version in versions {
         event::note(state, &Event::now(What::Forgotten, 0, &request.asker(), why).version(version));
     }
-}
-
-/// The spec that is started, or why none can be.
-fn spec_to_start(target: &Target, spec: &Spec) -> Result<Spec, Error> {
-    match target {
-        Target::Offer { spec, .. } => Ok((**spec).clone()),
-        Target::Suppressed { failure, .. } => {
-            Err(Error::of(ErrorKind::SpawnSuppressed, format!("restart the worker: {}", failure.error)))
-        }
-        Target::Missing { program } => {
-            let message = format!(
-                "restart the worker: {} in {}; nothing was stopped",
-                target::without(spec, program),
-                spec.cwd.display()
-            );
-            Err(Error::of(ErrorKind::SpawnFailed, message).at(stage::PROGRAM))
-        }
-    }
-}
-
-/// Fails where the target cannot run beside the old worker. The request's own spec was checked with the request, but
-/// the target may be another one.
-fn check_overlap(target: &Spec) -> Result<(), Error> {
-    target.may_overlap().map_err(|bad| {
-        let message = format!("restart the worker: `{}` {}; nothing was stopped", bad.key, bad.why);
-        Error::of(ErrorKind::SpawnFailed, message).at("overlap")
-    })
 }
 
 /// The worker that answers, if one does.

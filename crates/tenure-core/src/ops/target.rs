@@ -80,6 +80,12 @@ impl CheckedTarget {
         }
     }
 
+    /// The spec that may be started now, where it depends on other workers.
+    pub(crate) fn dependent(&self, request: &Request) -> Option<&Spec> {
+        let depends = self.of_call.startable().is_some_and(|spec| !spec.depends.is_empty());
+        if depends { self.startable(request, None).ok() } else { None }
+    }
+
     /// The same error, with the reason why no older version is started instead.
     fn adding_left_out(&self, error: Error) -> Error {
         let adding = |error: Error, (version, file): &(Version, PathBuf)| {

@@ -66,6 +66,17 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
+impl Decision {
+    /// Whether a worker may be started for it.
+    #[must_use]
+    pub fn may_start(&self) -> bool {
+        match self {
+            Self::AwaitEnd(_) | Self::TryLease | Self::Suspect | Self::Replace(..) => true,
+            Self::Use(_) | Self::Await(_) | Self::Refuse(_) => false,
+        }
+    }
+}
+
 /// An acceptable worker, with warnings about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

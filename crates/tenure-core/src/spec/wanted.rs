@@ -16,6 +16,7 @@ use crate::spec::environment::Environment;
 use crate::spec::scope;
 
 mod check;
+mod depends;
 mod listen;
 mod part;
 mod status_codes;
@@ -54,6 +55,11 @@ pub struct Spec {
     /// share a worker; another app does not get its name. Default: what one file describes, or a program that calls name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    /// The workers, as NAME or NAME@KEY, that are ensured before this one is started. A running worker is not looked at
+    /// again for them. [`Request::find_dependency`](crate::launch::request::Request::find_dependency) says what the
+    /// names stand for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends: Vec<String>,
     /// Semantic version. Versions are totally ordered, and a worker is replaced by a higher one.
     #[serde(default = "Spec::unversioned")]
     pub version: Version,
@@ -165,6 +171,7 @@ impl Spec {
             cwd,
             kind: Kind::Program,
             app: None,
+            depends: Vec::new(),
             version: Self::unversioned(),
             build: Vec::new(),
             listen: Vec::new(),
@@ -220,9 +227,10 @@ impl Spec {
         digest_of(&(self.kind, &self.command, PathText(&self.cwd), &self.listen))
     }
 
-    /// Digest of everything else. A difference here is drift: it is reported, and nothing is replaced for it. Keys that
-    /// came later count only where they are set, so that two versions of this library see no drift between equal
-    /// specs.
+    /// Digest of everything else that a worker runs by. A difference here is drift: it is reported, and nothing is
+    /// replaced for it. Keys that came later count only where they are set, so that two versions of this library see no
+    /// drift between equal specs. `depends` is not in it: it says what comes before a start, and a restart would change
+    /// nothing of the worker.
     #[must_use]
     pub fn settings_digest(&self) -> String {
         let budgets = (self.start_timeout, self.drain_timeout, self.stall_timeout);

@@ -28,6 +28,7 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "other-description", part: "versions", look: Look::Worker(other_description) },
     DoctorCheck { id: "other-place", part: "versions", look: Look::Worker(other_place) },
     DoctorCheck { id: "version-disagrees", part: "versions", look: Look::Worker(disagrees) },
+    DoctorCheck { id: "dependency-down", part: "versions", look: Look::Each(dependency_down) },
     DoctorCheck { id: "source-changed", part: "versions", look: Look::Worker(source_changed) },
 ];
 
@@ -196,6 +197,21 @@ fn undescribed(case: &Case<'_>) -> Vec<Symptom> {
             .remedy(taken_back(case, wanted, version))
     };
     wanted.undescribed.iter().map(symptom).collect()
+}
+
+/// Nothing starts a dependency again for a worker that runs: only the next start ensures it.
+fn dependency_down(case: &Case<'_>) -> Vec<Symptom> {
+    if case.state.hello().is_none() {
+        return Vec::new();
+    }
+    let worker = case.worker.scope.name();
+    let down = case.worker.dependencies.iter().filter(|(_, runs)| !runs);
+    let symptom = |(name, _): &(String, bool)| {
+        Symptom::warning(format!("{name}, which {worker} depends on, is not running"))
+            .saw(format!("{worker} runs, and its dependencies are ensured only before a start"))
+            .remedy(format!("tenure ensure {name}"))
+    };
+    down.map(symptom).collect()
 }
 
 /// How an offer is taken back. A pinned version has to be released first, and the version before a probation stays

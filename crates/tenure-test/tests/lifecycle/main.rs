@@ -4,6 +4,7 @@ use tenure_test::fixtures::executables::Binaries;
 
 mod before_start;
 mod contracts;
+mod depends;
 mod ends;
 mod env_file;
 mod examples;

@@ -17,6 +17,7 @@ use crate::spec::build::globs;
 use crate::spec::environment;
 use crate::spec::scope::Scope;
 
+use super::depends;
 use super::{Address, BadSpec, Health, HttpCheck, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 
 /// Longest probation of a new worker. Two generations live while it lasts, and nothing else can take over: whoever
@@ -37,6 +38,7 @@ impl Spec {
     pub fn validate(&self) -> Result<(), BadSpec> {
         command(self)?;
         app(self)?;
+        depends::check(&self.depends)?;
         variables(self)?;
         if let Err(error) = globs::check(&self.build) {
             return bad("build", error.fault());

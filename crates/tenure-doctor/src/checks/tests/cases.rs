@@ -244,6 +244,7 @@ fn of_versions() -> Vec<Case> {
         ("other-description", healthy, |facts| says(facts).spec = running(&["/bin/web", "--old"])),
         ("other-place", healthy, |facts| says(facts).spec = running(&["/opt/bin/web"])),
         ("version-disagrees", healthy, |facts| says(facts).app.version = Some(version(9))),
+        ("dependency-down", healthy, |facts| facts.workers[0].dependencies[0].1 = false),
         ("source-changed", healthy, |facts| says(facts).source_changed = true),
     ]
 }

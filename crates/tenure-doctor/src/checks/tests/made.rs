@@ -185,6 +185,7 @@ pub(super) fn healthy() -> Facts {
         display_name: "web".into(),
         directory: place("/state/host/web"),
         state: Some(state),
+        dependencies: vec![("db".into(), true)],
     };
     Facts { machine: machine(), workers: vec![worker], census: Census::default() }
 }
