@@ -172,6 +172,9 @@ struct ProgramStart {
     mailbox: Mailbox<SupervisorEvent>,
     /// Whether its shim has reported that it runs; until then only the shim's messages are read.
     is_running: bool,
+    /// Of a program that forks: whether its shim has not told yet which process is the main one. Until then nothing
+    /// counts as ready.
+    awaits_main: bool,
     output: Option<Output>,
     inquiry: Option<Inquiry>,
     /// When a shim that was asked to end the tree is ended itself: it is stopped, or hangs.

@@ -46,6 +46,8 @@ pub(crate) enum Shape {
     Waits,
     /// `true` or `false`.
     Switch,
+    /// `true` or `false`, or a table with all of these keys, which says yes and more.
+    SwitchOr(&'static [Key]),
     /// `true`: a check that needs no value.
     Bare,
     /// A table of the user's own names.
@@ -66,9 +68,11 @@ impl Shape {
     /// The keys that may stand below.
     pub(crate) fn below(self) -> Option<[&'static [Key]; 2]> {
         match self {
-            Self::Table(keys) | Self::Tables(keys) | Self::Check(keys) | Self::Version(_, keys) => {
-                Some([keys, &[]])
-            }
+            Self::Table(keys)
+            | Self::Tables(keys)
+            | Self::Check(keys)
+            | Self::SwitchOr(keys)
+            | Self::Version(_, keys) => Some([keys, &[]]),
             Self::Repeated(checks, settings) => Some([checks, settings]),
             Self::Text
             | Self::Pattern(_)

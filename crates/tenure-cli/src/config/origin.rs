@@ -167,6 +167,7 @@ impl EffectiveWorker<'_> {
         whole["reload"] = json!(worker.spec.reload);
         whole["before_start"] = json!(worker.spec.before_start);
         whole["stdin"] = json!(worker.spec.stdin);
+        whole["forking"] = json!(worker.spec.forking);
         whole["overlap"] = json!(worker.spec.overlap);
         whole["bake"] = json!(worker.spec.bake.unwrap_or(USUAL_BAKE));
         if let Some(version_command) = &worker.version_command {

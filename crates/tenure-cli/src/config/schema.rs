@@ -67,6 +67,7 @@ fn of_shape(shape: Shape) -> Json {
             "maxItems": 2,
         }),
         Shape::Switch => json!({ "type": "boolean" }),
+        Shape::SwitchOr(keys) => json!({ "anyOf": [{ "type": "boolean" }, table(&[keys], true)] }),
         Shape::Bare => json!({ "const": true }),
         Shape::Named => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Table(keys) => table(&[keys], true),

@@ -6,7 +6,8 @@
 use super::keys::Default::{Either, Required, Value, Words};
 use super::keys::Key;
 use super::keys::Shape::{
-    self, Check, Named, Number, Pattern, Repeated, Switch, Table, Tables, Text, Texts, Version, Waits, Word,
+    self, Check, Named, Number, Pattern, Repeated, Switch, SwitchOr, Table, Tables, Text, Texts, Version,
+    Waits, Word,
 };
 
 mod check;
@@ -149,6 +150,12 @@ pub(crate) static WORKER: &[Key] = &[
         "`\"null\"`: the program reads the end of its input at once. `\"open\"`: it reads from a pipe that stays open and empty",
     ),
     key(
+        "forking",
+        SwitchOr(FORKING),
+        Value("false"),
+        "`true`: the program puts itself into the background, and the only process that is left when its first one has ended with 0 is the main process. `{ pid_file }`: the main process is the one that this file names",
+    ),
+    key(
         "overlap",
         Switch,
         Value("false"),
@@ -220,6 +227,13 @@ const SIGNAL: Shape = Word(&[
     "SIGTTOU", "SIGSTOP",
 ]);
 
+const FORKING: &[Key] = &[key(
+    "pid_file",
+    Text,
+    Required,
+    "file, from `cwd`, to which the program writes the pid of its main process. It is removed when the program has ended",
+)];
+
 const STOP: &[Key] = &[
     key("signal", SIGNAL, Value("\"TERM\""), "the signal that asks the program to end"),
     key("grace", DURATION, Value("\"5s\""), "how long it may take before it is killed"),
@@ -289,6 +303,7 @@ mod tests {
         spec.reload = Some(tenure_sys::process::Signal::Hup);
         spec.before_start = vec!["true".into()];
         spec.stdin = tenure_core::spec::Stdin::Open;
+        spec.forking = tenure_core::spec::Forking::PidFile("run/x.pid".into());
         spec.env.file = Some(".env".into());
         spec.overlap = true;
         spec.bake = Some(Span::secs(3));

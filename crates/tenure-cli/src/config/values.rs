@@ -172,7 +172,7 @@ fn fits<T: Valued>(key: &Key, value: &T) -> bool {
         (_, Found::Nothing) => key.default != Default::Required,
         // Which texts are versions is said where versions are read.
         (Shape::Text | Shape::Version(..), Found::Text(_))
-        | (Shape::Switch, Found::Switch(_))
+        | (Shape::Switch | Shape::SwitchOr(_), Found::Switch(_))
         | (Shape::Bare, Found::Switch(true))
         | (Shape::Table(_), Found::Table)
         | (Shape::Tables(_), Found::List) => true,
@@ -201,6 +201,7 @@ fn fits<T: Valued>(key: &Key, value: &T) -> bool {
         }
         (Shape::Check(keys), Found::Text(word)) => bare(keys, word),
         (Shape::Check(keys) | Shape::Repeated(keys, _), Found::Table) => checks(keys) == 1,
+        (Shape::SwitchOr(keys), Found::Table) => keys.iter().all(|key| has(value, key.name)),
         (Shape::Version(..), Found::Table) => has(value, "command"),
         _ => false,
     }
@@ -264,6 +265,10 @@ fn wanted(key: &Key) -> (String, String) {
         Shape::Number(least) => (format!("a whole number of at least {least}"), usual(key)),
         Shape::Waits => of("two durations, the first and the longest wait", "[\"250ms\", \"30s\"]"),
         Shape::Switch => of("true or false", "true"),
+        Shape::SwitchOr(keys) => {
+            let example = keys.first().map_or_else(String::new, |key| format!("{{ {} = \"…\" }}", key.name));
+            ("true, false or a table".to_owned(), format!("true or {example}"))
+        }
         Shape::Bare => of("true", "{ tcp = true }"),
         Shape::Named => of("a table of text", "{ NAME = \"value\" }"),
         Shape::Table(_) => ("a table".to_owned(), usual(key)),

@@ -17,12 +17,14 @@ use crate::spec::scope;
 
 mod check;
 mod depends;
+mod forking;
 mod listen;
 mod part;
 mod status_codes;
 mod valid;
 
 pub use check::{Health, HttpCheck, Ready, TcpCheck};
+pub use forking::Forking;
 pub use listen::{Address, Listen, ListenMode, Upstream};
 pub use part::{Backoff, Kind, Logs, RestartOn, RestartPolicy, Stdin, StopPolicy, Umask};
 pub use status_codes::{BadStatus, StatusCodes};
@@ -106,6 +108,9 @@ pub struct Spec {
     /// What the program reads from its standard input.
     #[serde(default, skip_serializing_if = "Stdin::is_null")]
     pub stdin: Stdin,
+    /// Whether the program puts itself into the background. Default: no.
+    #[serde(default, skip_serializing_if = "Forking::is_no")]
+    pub forking: Forking,
     /// The new program is ready on the shared listeners before the old program is asked to end. Otherwise the old
     /// program is gone before the new one starts, and clients wait in the listeners' queues.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -186,6 +191,7 @@ impl Spec {
             preflight: Vec::new(),
             before_start: Vec::new(),
             stdin: Stdin::Null,
+            forking: Forking::No,
             overlap: false,
             bake: None,
             env: Environment::default(),
@@ -242,11 +248,12 @@ impl Spec {
             digest_of(&(first_keys, &self.preflight, self.overlap, self.bake))
         };
         let digest = if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest };
-        if self.before_start.is_empty() && self.stdin.is_null() && self.reload.is_none() {
+        let digest = if self.before_start.is_empty() && self.stdin.is_null() && self.reload.is_none() {
             digest
         } else {
             digest_of(&(digest, &self.before_start, self.stdin, self.reload))
-        }
+        };
+        if self.forking.is_no() { digest } else { digest_of(&(digest, &self.forking)) }
     }
 
     /// Whether both say the same, also in the text of their version: two builds are equal as versions.
@@ -387,6 +394,8 @@ mod tests {
             with(|spec| spec.before_start = vec!["true".into()]),
             with(|spec| spec.stdin = Stdin::Open),
             with(|spec| spec.reload = Some(Signal::Hup)),
+            with(|spec| spec.forking = Forking::Yes),
+            with(|spec| spec.forking = Forking::PidFile("run/x.pid".into())),
         ];
         let mut digests: Vec<String> = changed.iter().map(Spec::settings_digest).collect();
         assert!(changed.iter().all(|other| other.identity_digest() == spec.identity_digest()));
@@ -424,9 +433,18 @@ mod tests {
     #[test]
     fn what_is_not_said_is_not_written() {
         let text = serde_json::to_string(&server()).expect("writes");
-        for key in
-            ["\"app\"", "preflight", "before_start", "stdin", "reload", "overlap", "bake", "umask", "\"to\""]
-        {
+        for key in [
+            "\"app\"",
+            "preflight",
+            "before_start",
+            "stdin",
+            "forking",
+            "reload",
+            "overlap",
+            "bake",
+            "umask",
+            "\"to\"",
+        ] {
             assert!(!text.contains(key), "{text}");
         }
     }

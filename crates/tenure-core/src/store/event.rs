@@ -56,6 +56,8 @@ pub enum What {
     Draining,
     /// A program was started by its host.
     ProgramStarted,
+    /// The main process of a program that puts itself into the background was found, or is another one from now on.
+    MainProcess,
     /// A program ended.
     ProgramExited,
     /// A program's health check failed often enough to act.

@@ -8,6 +8,7 @@ mod depends;
 mod ends;
 mod env_file;
 mod examples;
+mod forking;
 mod health;
 mod hidden;
 mod holders;

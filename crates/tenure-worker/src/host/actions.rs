@@ -17,6 +17,7 @@ use crate::host::program::{self, Slot};
 use crate::host::readiness::{Answer, CheckResult, Inquiry, Pace};
 use crate::mailbox::{Mailbox, MailboxSender};
 
+use super::diagnosis::MainLack;
 use super::not_ready::UnreadyProgram;
 use super::resources::Resources;
 use super::{Host, ProgramStart};
@@ -190,11 +191,13 @@ impl Host {
         if let Some(pipe) = started.ready {
             self.resources.readiness.take_pipe(pipe);
         }
+        let awaits_main = !self.resources.spec.forking.is_no();
         Ok(ProgramStart {
             program: started.program,
             made,
             mailbox,
             is_running: false,
+            awaits_main,
             output,
             inquiry: None,
             end_limit: None,
@@ -228,13 +231,14 @@ impl Host {
         let ready = self.resources.spec.readiness();
         let check = self.resources.readiness.check(&self.resources.checked(shim, &ready));
         let question = self.resources.question((shim, self.ending.logs_begin()), &ready, check.as_deref());
-        let unready = UnreadyProgram::begin(self.resources.status.clone(), question);
+        let first = start.program.record().identity.as_ref().map_or(0, |first| first.pid);
+        let lack = start.awaits_main.then_some(MainLack::FirstRuns(first));
+        let unready = UnreadyProgram::begin(self.resources.status.clone(), question, lack);
         self.unready = Some(unready.clone());
-        if let Some(time) = self.resources.readiness.counts_after() {
-            self.alarm = Some((Deadline::start(time), SupervisorEvent::Ready));
-            return;
+        if !start.awaits_main {
+            self.await_up();
         }
-        let Some(check) = check else { return };
+        let (Some(start), Some(check)) = (&mut self.start, check) else { return };
         let sender = start.mailbox.sender();
         let asked = Inquiry::until_answered(check, move |result| match result {
             CheckResult::Passed | CheckResult::Degraded(_) => {
@@ -253,6 +257,13 @@ impl Host {
                 let why = format!("failed to start its readiness check: {error}");
                 self.pending.push_back(SupervisorEvent::NeverReady(why));
             }
+        }
+    }
+
+    /// Waits until a program that only has to run has run for long enough.
+    pub(super) fn await_up(&mut self) {
+        if let Some(time) = self.resources.readiness.counts_after() {
+            self.alarm = Some((Deadline::start(time), SupervisorEvent::Ready));
         }
     }
 

@@ -12,8 +12,11 @@ use super::command::shell_word;
 use super::readiness::AnswerKind;
 use super::shim::LeftProcess;
 
-/// Bytes of a line of the program that are told.
-const LONGEST_QUOTE: usize = 120;
+use background::quoted;
+
+mod background;
+
+pub(super) use background::MainLack;
 
 /// A listener of the spec, as it is for this start.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub(super) struct Evidence {
     pub(super) told: NotReady,
     pub(super) ready: Ready,
     pub(super) answer: Option<AnswerKind>,
+    /// Why its main process is not known, where one is sought.
+    pub(super) lack: Option<MainLack>,
     /// The listener that is asked.
     pub(super) asked: Option<Listener>,
     /// All listeners.
@@ -78,11 +83,12 @@ impl Cause {
 }
 
 /// In this order: how a program ended explains what its checks were answered.
-const RULES: [fn(&Evidence) -> Option<Cause>; 11] = [
+const RULES: [fn(&Evidence) -> Option<Cause>; 12] = [
     takes_our_port,
     in_the_background,
     at_the_end_of_its_input,
     ended,
+    without_main_process,
     other_protocol,
     elsewhere,
     not_accepted,
@@ -135,48 +141,7 @@ fn names_port(line: &str, port: u16) -> bool {
 /// The first process ended with 0, and another one lives on.
 fn in_the_background(evidence: &Evidence) -> Option<Cause> {
     let left = evidence.end.as_ref().filter(|end| end.succeeded)?.left.first()?;
-    let listens = left.listens.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let listens = if listens.is_empty() { listens } else { format!(", which listens on {listens}") };
-    Some(Cause::of(
-        format!(
-            "its first process left pid {} ({}) behind{listens}: it has put itself into the background",
-            left.pid,
-            quoted(&left.command)
-        ),
-        foreground(&evidence.command),
-    ))
-}
-
-/// How a command stays in the foreground.
-fn foreground(command: &[String]) -> String {
-    const FLAGS: [&str; 6] = ["--daemon", "--daemonize", "--background", "--detach", "--fork", "-daemon"];
-    let program =
-        command.first().map(|word| Path::new(word).file_name().unwrap_or_default().to_string_lossy());
-    let program = program.as_deref().unwrap_or_default();
-    let known = [
-        ("redis-server", "`\"--daemonize\", \"no\"`"),
-        ("valkey-server", "`\"--daemonize\", \"no\"`"),
-        ("nginx", "`\"-g\", \"daemon off;\"`"),
-        ("sshd", "`\"-D\"`"),
-        ("apache2", "`\"-DFOREGROUND\"`"),
-        ("httpd", "`\"-DFOREGROUND\"`"),
-        ("php-fpm", "`\"--nodaemonize\"`"),
-        ("watchman", "`\"--foreground\"`"),
-        ("ssh-agent", "`\"-D\"`"),
-    ];
-    if let Some((_, words)) = known.iter().find(|(name, _)| *name == program) {
-        return format!("add {words} to `command`, so that it stays in the foreground");
-    }
-    let flag =
-        command.iter().skip(1).find(|word| FLAGS.contains(&word.split('=').next().unwrap_or_default()));
-    if let Some(flag) = flag {
-        return format!("remove {flag:?} from `command`, so that it stays in the foreground");
-    }
-    if command.iter().skip(1).any(|word| word.contains('&')) {
-        return "remove the `&` from `command`, so that the shell waits for the program".to_owned();
-    }
-    "run it in the foreground: most servers have a flag for that, such as `--foreground`, `--no-daemon` or `-D`"
-        .to_owned()
+    Some(Cause::of(background::seen(left), background::foreground(&evidence.command)))
 }
 
 /// It ended with 0 and left nothing.
@@ -189,6 +154,12 @@ fn at_the_end_of_its_input(evidence: &Evidence) -> Option<Cause> {
 /// It ended in another way; what its checks were answered before explains nothing.
 fn ended(evidence: &Evidence) -> Option<Cause> {
     evidence.end.as_ref().map(|_| Cause { seen: Vec::new(), remedy: None })
+}
+
+/// It is to put itself into the background, and which process serves then is not known.
+fn without_main_process(evidence: &Evidence) -> Option<Cause> {
+    let (seen, remedy) = background::without_main_process(evidence.lack.as_ref()?);
+    Some(Cause::of(seen, remedy))
 }
 
 /// TLS where none was expected, or none where it was.
@@ -388,11 +359,6 @@ fn told_nothing(evidence: &Evidence) -> Option<Cause> {
         None => "`ready = \"up\"`",
     };
     Some(Cause::remedy(format!("{how}; for another one write {instead}")))
-}
-
-fn quoted(line: &str) -> &str {
-    let end = (0..=LONGEST_QUOTE.min(line.len())).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
-    line.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::host::readiness::ReadinessMessage;
 use crate::host::shim::ShimEvent;
 
 use super::Host;
-use super::diagnosis::UnreadyEnd;
+use super::diagnosis::{MainLack, UnreadyEnd};
 use super::hooks::TakeoverRequest;
 
 /// What is waited for. The order is that in which events are passed on: a program's end before a check that it failed.
@@ -80,8 +80,9 @@ impl Host {
         sources.push((EventSource::Takeover, self.requests.as_fd()));
         let Some(start) = &self.start else { return sources };
         sources.push((EventSource::Shim, start.program.link()));
-        // A program can tell that it is ready before its shim has told that it runs. Its message waits until then.
-        if start.is_running {
+        // A program can tell that it is ready before its shim has told that it runs, or which process is its main one.
+        // Its message waits until then.
+        if start.is_running && !start.awaits_main {
             sources.extend(self.resources.readiness.as_fd().map(|fd| (EventSource::Readiness, fd)));
             sources.push((EventSource::Mailbox, start.mailbox.as_fd()));
         }
@@ -142,6 +143,16 @@ impl Host {
                 self.record_running(&record);
                 vec![SupervisorEvent::Runs]
             }
+            ShimReport::Event(ShimEvent::Main { .. }) => {
+                self.main_found();
+                Vec::new()
+            }
+            ShimReport::Event(ShimEvent::NoMain { pid_file, left }) => {
+                if let Some(unready) = &self.unready {
+                    unready.note_main(Some(MainLack::Unknown { pid_file, left }));
+                }
+                Vec::new()
+            }
             ShimReport::Event(ShimEvent::CannotRun { message, lasting }) => {
                 vec![SupervisorEvent::not_started(format!("failed to {message}"), lasting)]
             }
@@ -173,6 +184,22 @@ impl Host {
         self.account.identity.clone_from(&record.identity);
         self.tell_account();
         self.note(What::ProgramStarted, &record.command);
+    }
+
+    /// Records the main process of a program that forks. It is signalled, shown and verified from now on, and what the
+    /// checks have found until now counts.
+    fn main_found(&mut self) {
+        let Some(start) = &mut self.start else { return };
+        start.awaits_main = false;
+        let record = start.program.record().clone();
+        best_effort(self.worker.ledger(|ledger| ledger.program = Some(record.clone())));
+        self.account.identity.clone_from(&record.identity);
+        self.tell_account();
+        self.note(What::MainProcess, &record.command);
+        if let Some(unready) = &self.unready {
+            unready.note_main(None);
+            self.await_up();
+        }
     }
 
     /// Writes into the events and into the program's log that a process did not end by itself.

@@ -16,7 +16,7 @@ use tenure_sys::{socket, tree};
 
 use crate::status::Status;
 
-use super::diagnosis::{self, Evidence, Listener, UnreadyEnd};
+use super::diagnosis::{self, Evidence, Listener, MainLack, UnreadyEnd};
 use super::readiness::{Answer, AnswerKind, plain_lines};
 
 /// What stays the same while one start is asked.
@@ -47,26 +47,47 @@ pub(super) struct UnreadyProgram(Arc<UnreadyInner>);
 struct UnreadyInner {
     status: Status,
     question: Question,
-    /// The kind of the last answer: written by the thread that asks, read by whoever explains.
-    answer: Mutex<Option<AnswerKind>>,
+    /// What is known by now: written by the thread that asks and by the host's, read by whoever explains.
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// The kind and the words of the last answer.
+    answer: Option<(AnswerKind, String)>,
+    /// Why no main process is known, where one is to be found.
+    lack: Option<MainLack>,
 }
 
 impl UnreadyProgram {
-    /// The question begins; HELLO tells it from now on.
-    pub(super) fn begin(status: Status, question: Question) -> Self {
-        let unready = Self(Arc::new(UnreadyInner { status, question, answer: Mutex::new(None) }));
-        let inner = &unready.0;
-        inner.status.set_not_ready(Some(inner.question.told(inner.question.missing)));
+    /// The question begins; HELLO tells it from now on. `lack`: why the main process is not known, where one is sought.
+    pub(super) fn begin(status: Status, question: Question, lack: Option<MainLack>) -> Self {
+        let known = Mutex::new(Known { answer: None, lack });
+        let unready = Self(Arc::new(UnreadyInner { status, question, known }));
         let theirs = unready.clone();
-        inner.status.set_diagnosis(Some(Arc::new(move || theirs.explain(None))));
+        unready.learn(|_| {});
+        unready.0.status.set_diagnosis(Some(Arc::new(move || theirs.explain(None))));
         unready
     }
 
     /// Notes an answer that did not pass.
     pub(super) fn note(&self, answer: &Answer) {
+        self.learn(|known| known.answer = Some((answer.kind, answer.words.clone())));
+    }
+
+    /// Notes why the main process is not known; `None` where it is.
+    pub(super) fn note_main(&self, lack: Option<MainLack>) {
+        self.learn(|known| known.lack = lack);
+    }
+
+    fn learn(&self, change: impl FnOnce(&mut Known)) {
         let Self(inner) = self;
-        *inner.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.kind);
-        inner.status.set_not_ready(Some(inner.question.told(Some(&answer.words))));
+        let told = {
+            let mut known = inner.known.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&mut known);
+            inner.question.told(&known)
+        };
+        inner.status.set_not_ready(Some(told));
     }
 
     /// What is known, why, and what to change. Reads the tables of the kernel and the end of the log.
@@ -79,10 +100,12 @@ impl UnreadyProgram {
         let waiting = queue.map_or(0, |asked| {
             listen::listening(&asked.address).iter().map(|socket| socket.waiting).max().unwrap_or(0)
         });
+        let known = inner.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let evidence = Evidence {
-            told: told.unwrap_or_else(|| question.told(question.missing)),
+            told: told.unwrap_or_else(|| question.told(&known)),
             ready: question.ready.clone(),
-            answer: *inner.answer.lock().unwrap_or_else(PoisonError::into_inner),
+            answer: known.answer.map(|(kind, _)| kind),
+            lack: known.lack,
             asked: asked.cloned(),
             listeners: question.listeners.clone(),
             listens: socket::addresses_of(&tree::descendants_of(question.shim)),
@@ -103,8 +126,14 @@ impl UnreadyProgram {
 }
 
 impl Question {
-    fn told(&self, answer: Option<&str>) -> NotReady {
-        let mut told = NotReady::of(self.ready.word(), self.target.clone());
+    fn told(&self, known: &Known) -> NotReady {
+        let (target, answer) = match (&known.lack, &known.answer) {
+            // Whatever a check is answered, the program is not ready before that.
+            (Some(_), _) => ("its main process", Some("is not known yet")),
+            (None, Some((_, words))) => (self.target.as_str(), Some(words.as_str())),
+            (None, None) => (self.target.as_str(), self.missing),
+        };
+        let mut told = NotReady::of(self.ready.word(), target);
         told.answer = answer.map(str::to_owned);
         told
     }

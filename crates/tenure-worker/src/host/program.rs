@@ -23,7 +23,7 @@ use tenure_core::fault::{self, Point};
 use tenure_core::launch::end::orphans::{self, EndedOrphan, OrphanError};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
-use tenure_core::spec::{Stdin, StopPolicy, program as resolver};
+use tenure_core::spec::{Forking, Stdin, StopPolicy, program as resolver};
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::discard::best_effort;
@@ -66,6 +66,8 @@ pub struct ProgramPlan {
     pub umask: u32,
     /// Its soft limit of open files.
     pub nofile: u64,
+    /// Whether it puts itself into the background.
+    pub forking: Forking,
     /// How it is ended.
     pub stop: StopPolicy,
     /// How it reads its configuration again.
@@ -173,6 +175,7 @@ fn release(plan: &ProgramPlan, listens: bool) -> Result<Release, ProgramError> {
         cwd: plan.cwd.clone(),
         umask: plan.umask,
         nofile: plan.nofile,
+        forking: plan.forking.clone(),
         stop: plan.stop.clone(),
     })
 }
@@ -234,7 +237,7 @@ impl Program {
         let Some(event) = received.and_then(|received| serde_json::from_slice(&received).ok()) else {
             return self.end_of_shim();
         };
-        if let ShimEvent::Runs { identity } = &event {
+        if let ShimEvent::Runs { identity } | ShimEvent::Main { identity } = &event {
             self.record.identity = Some(identity.clone());
         }
         ShimReport::Event(event)

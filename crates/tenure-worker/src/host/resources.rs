@@ -113,6 +113,7 @@ impl Resources {
             cookie,
             umask: tenure_core::umask(&spec),
             nofile: handshake.nofile,
+            forking: spec.forking.clone(),
             stop: spec.stop.clone(),
             reload: spec.reload,
             ready_pipe: readiness.wants_pipe(),

@@ -11,12 +11,14 @@
 //! ```
 //!
 //! - The host records the shim before it releases it. The program has a session of its own.
+//! - Of a program that puts itself into the background, another process than the first is the main one (`main_process`).
 //! - The shim adopts every orphan of the program's tree (subreaper) and reaps it.
 //! - It ends the whole tree when the host asks for that, when the program has ended, or when the link closes because
 //!   the host is dead.
 //! - It ends itself when the kernel says that nothing of the tree is left. Until then it keeps the
 //!   lock of the tree: `program` or `program.2`.
-//! - It has one thread, no clock but the budget of an end, and writes no file: it reports to the host.
+//! - It has one thread, no clock but the budget of an end, and writes no file: it reports to the host. The pid file of its program is
+//!   the only file that it removes.
 
 use std::ffi::OsString;
 use std::io;
@@ -34,11 +36,13 @@ use tenure_sys::spawn::{self, Launch, Stream};
 use tenure_sys::tree::Reaped;
 use tenure_sys::{fdset, pipe, socket, tree as processes};
 
+mod main_process;
 pub(crate) mod message;
 mod tree;
 
 pub use message::{LONGEST_MESSAGE, LeftProcess, Release, ReleasedCommand, ShimEvent, ShimRequest};
 
+use main_process::{AfterEnd, MainProcess, Unknown};
 use tree::{Killed, TreeEnd};
 
 /// The name (`argv[0]`) under which an executable is the shim.
@@ -77,8 +81,12 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     let Some(release) = shim.await_release() else { return code::NOT_STARTED };
     fault::reach(Point::ShimReleased);
 
-    let program = match shim.run_before(&release).and_then(|()| shim.start(&release.command, &release)) {
-        Ok(program) => program,
+    let started = shim.run_before(&release).and_then(|()| {
+        let main = MainProcess::of(&release.forking, &release.cwd);
+        Ok((shim.start(&release.command, &release)?, main))
+    });
+    let (program, main) = match started {
+        Ok(started) => started,
         Err(NotStarted { message, lasting }) => {
             shim.tell(&ShimEvent::CannotRun { message, lasting });
             return code::NOT_STARTED;
@@ -87,7 +95,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     shim.let_go();
     fault::reach(Point::ShimProgramStarted);
     shim.tell(&ShimEvent::Runs { identity: program.identity().clone() });
-    match shim.keep(program, &release, Task::Program) {
+    match shim.keep(KeptTree::of(program, main), &release, Task::Program) {
         Ok(_) => code::TREE_GONE,
         Err(_) => code::BROKEN,
     }
@@ -147,7 +155,7 @@ impl ShimState {
         let Some(command) = &release.before else { return Ok(()) };
         let named = |why| NotStarted::passing(format!("run `before_start` ({}): {why}", command.name));
         let child = self.start(command, release)?;
-        match self.keep(child, release, Task::Before) {
+        match self.keep(KeptTree::of(child, None), release, Task::Before) {
             Ok(Some(status)) if status.success() => Ok(()),
             Ok(Some(status)) => Err(named(format!("it ended with {status}"))),
             Ok(None) => Err(named("it was asked to end".to_owned())),
@@ -205,57 +213,98 @@ impl ShimState {
 
     /// Waits for ends and for the host, until nothing of the tree is left; after a command before the program that
     /// succeeds, only for its end. Returns how the child ended, where it ended by itself.
-    fn keep(&self, child: ProcessHandle, release: &Release, task: Task) -> io::Result<Option<ExitStatus>> {
-        let mut program = Some(child);
-        let mut ended = None;
-        let mut ending: Option<TreeEnd> = None;
+    fn keep(&self, mut kept: KeptTree, release: &Release, task: Task) -> io::Result<Option<ExitStatus>> {
         loop {
-            let asked = self.wait(ending.as_ref())?;
-            if let Some(grace) = asked.filter(|_| ending.is_none()) {
+            let asked = self.wait(&kept)?;
+            if let Some(grace) = asked.filter(|_| kept.ending.is_none()) {
                 fault::reach(Point::ShimEnding);
-                let grace = grace.min(release.stop.grace.duration());
-                ending = Some(TreeEnd::ask(program.as_ref(), release.stop.signal, grace));
+                kept.ask(release, grace);
             }
-            let (family, status) = Self::reap(&mut program)?;
+            let (family, status) = kept.reap()?;
             if let Some(status) = status {
-                ended = ending.is_none().then_some(status);
                 match task {
-                    Task::Program => {
-                        let left =
-                            if status.success() && ending.is_none() { tree::left() } else { Vec::new() };
-                        self.tell(&ShimEvent::Exited { status, left });
-                    }
-                    Task::Before if ending.is_none() && status.success() => return Ok(ended),
-                    Task::Before => {}
+                    Task::Program => self.program_ended(&mut kept, status),
+                    Task::Before if kept.ending.is_none() && status.success() => return Ok(Some(status)),
+                    Task::Before => kept.ended = kept.ending.is_none().then_some(status),
                 }
             }
             if family == Family::Gone {
-                return Ok(ended);
+                self.tree_gone(&mut kept);
+                return Ok(kept.ended);
             }
-            if program.is_none() && ending.is_none() {
+            let is_sought = kept.is_sought();
+            if is_sought {
+                self.seek_main(&mut kept);
+            } else if kept.child.is_none() && kept.ending.is_none() {
                 fault::reach(Point::ShimEnding);
                 // The program may be a wrapper whose child serves, and that child was not asked to end yet.
-                let grace = release.stop.grace.duration();
-                ending = Some(TreeEnd::ask(None, release.stop.signal, grace));
+                kept.ask(release, Duration::MAX);
             }
-            if let Some(ending) = &mut ending {
-                for Killed { pid, command } in ending.go_on(program.as_ref()) {
+            if let Some(ending) = &mut kept.ending {
+                for Killed { pid, command } in ending.go_on(kept.child.as_ref()) {
                     self.tell(&ShimEvent::Kills { pid, command });
                 }
             }
         }
     }
 
-    /// Waits for a signal, for the next step of an end, and, before an end has begun, for the host. Tells the grace
-    /// that was asked for; a host that died asks for all of it.
-    fn wait(&self, ending: Option<&TreeEnd>) -> io::Result<Option<Duration>> {
-        let signals = Interest::new(self.signals.as_fd(), Readiness::Read);
-        let mut interests = vec![signals];
-        if ending.is_none() {
-            interests.push(Interest::new(self.link.as_fd(), Readiness::Read));
+    /// The first process of the program has ended, or its main process.
+    fn program_ended(&self, kept: &mut KeptTree, status: ExitStatus) {
+        let by_itself = kept.ending.is_none();
+        let main = kept.main.as_mut().filter(|_| by_itself);
+        match main.map_or(AfterEnd::Over, |main| main.ended(status)) {
+            AfterEnd::Next(main) => self.found_main(kept, main),
+            AfterEnd::Sought => {}
+            AfterEnd::Over => {
+                kept.ended = by_itself.then_some(status);
+                let is_told = status.success() && by_itself && kept.main.is_none();
+                let left = if is_told { tree::left() } else { Vec::new() };
+                self.tell(&ShimEvent::Exited { status, left });
+            }
         }
-        poll::wait(&mut interests, ending.and_then(TreeEnd::patience))?;
-        let host = interests.get(1).is_some_and(Interest::ready);
+    }
+
+    fn seek_main(&self, kept: &mut KeptTree) {
+        match kept.main.as_mut().map(MainProcess::look) {
+            Some(Ok(main)) => self.found_main(kept, main),
+            Some(Err(Some(Unknown { pid_file, left }))) => self.tell(&ShimEvent::NoMain { pid_file, left }),
+            Some(Err(None)) | None => {}
+        }
+    }
+
+    fn found_main(&self, kept: &mut KeptTree, main: ProcessHandle) {
+        self.tell(&ShimEvent::Main { identity: main.identity().clone() });
+        kept.child = Some(main);
+    }
+
+    /// Nothing of the tree lives: removes its pid file, and tells the end of a program whose main process was never
+    /// known.
+    fn tree_gone(&self, kept: &mut KeptTree) {
+        let is_sought = kept.is_sought();
+        let Some(main) = &kept.main else { return };
+        main.remove_file();
+        if is_sought {
+            let status = main.last_end();
+            kept.ended = Some(status);
+            self.tell(&ShimEvent::Exited { status, left: Vec::new() });
+        }
+    }
+
+    /// Waits for a signal, for the next step of an end, for what tells the main process, and, before an end has begun,
+    /// for the host. Tells the grace that was asked for; a host that died asks for all of it.
+    fn wait(&self, kept: &KeptTree) -> io::Result<Option<Duration>> {
+        let readable = |fd| Interest::new(fd, Readiness::Read);
+        let mut interests = vec![readable(self.signals.as_fd())];
+        if kept.ending.is_none() {
+            interests.push(readable(self.link.as_fd()));
+        }
+        if let Some(main) = &kept.main {
+            interests.extend(main.changes().map(readable));
+            // One that is no child of this process brings no signal.
+            interests.extend(kept.child.as_ref().map(|child| readable(child.as_fd())));
+        }
+        poll::wait(&mut interests, kept.ending.as_ref().and_then(TreeEnd::patience))?;
+        let host = kept.ending.is_none() && interests.get(1).is_some_and(Interest::ready);
         while self.signals.read().is_some() {}
         Ok(if host { Some(self.grace_asked()) } else { None })
     }
@@ -269,21 +318,70 @@ impl ShimState {
             Some(ShimRequest::Release(_)) | None => Duration::MAX,
         }
     }
+}
+
+/// A child and what descends from it.
+struct KeptTree {
+    /// The command before the program; the program, which is its main process once that is known.
+    child: Option<ProcessHandle>,
+    /// Of a program that puts itself into the background.
+    main: Option<MainProcess>,
+    /// How the child ended, where it ended by itself.
+    ended: Option<ExitStatus>,
+    ending: Option<TreeEnd>,
+}
+
+impl KeptTree {
+    fn of(child: ProcessHandle, main: Option<MainProcess>) -> Self {
+        Self { child: Some(child), main, ended: None, ending: None }
+    }
+
+    /// Whether the program goes on though its main process is not known.
+    fn is_sought(&self) -> bool {
+        self.ending.is_none() && self.main.as_ref().is_some_and(MainProcess::is_sought)
+    }
+
+    /// Begins the end, with at most `grace`.
+    fn ask(&mut self, release: &Release, grace: Duration) {
+        if let (Some(main), Some(child)) = (&mut self.main, &self.child) {
+            main.asked_to_end(child);
+        }
+        let grace = grace.min(release.stop.grace.duration());
+        self.ending = Some(TreeEnd::ask(self.child.as_ref(), release.stop.signal, grace));
+    }
 
     /// Reaps all that have ended, and returns whether anything of the tree lives, and how the child ended if it did now.
-    fn reap(child: &mut Option<ProcessHandle>) -> io::Result<(Family, Option<ExitStatus>)> {
+    fn reap(&mut self) -> io::Result<(Family, Option<ExitStatus>)> {
+        let (family, ended) = self.reap_children()?;
+        if self.main.is_none() || ended.is_some() {
+            return Ok((family, ended));
+        }
+        let Some(main) = self.child.take_if(|child| child.has_ended()) else { return Ok((family, None)) };
+        // It ended after the look above, or is the child of another process of the tree, which may tell nobody how.
+        let pid = main.pid();
+        self.child = Some(main);
+        let (family, ended) = self.reap_children()?;
+        let stranger = self.child.take_if(|child| child.pid() == pid);
+        let unknown = ExitStatus { code: None, signal: None, core: false };
+        let ended = ended.or(stranger.map(|main| main.exit_of_stranger().unwrap_or(unknown)));
+        Ok((family, ended))
+    }
+
+    fn reap_children(&mut self) -> io::Result<(Family, Option<ExitStatus>)> {
         let mut ended = None;
         loop {
             match processes::reap_any()? {
                 // Children of other scopes' workers, which a subreaper inherits, are not waited for.
-                Reaped::NoneReady if child.is_none() && tree::family().is_empty() => {
+                Reaped::NoneReady if self.child.is_none() && tree::family().is_empty() => {
                     return Ok((Family::Gone, ended));
                 }
                 Reaped::NoneReady => return Ok((Family::Lives, ended)),
                 Reaped::NoChildren => return Ok((Family::Gone, ended)),
                 Reaped::One(pid, status) => {
-                    if child.take_if(|child| child.pid() == pid).is_some() {
+                    if self.child.take_if(|child| child.pid() == pid).is_some() {
                         ended = Some(status);
+                    } else if let Some(main) = &mut self.main {
+                        main.note_end(status);
                     }
                 }
             }

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tenure_core::spec::amount::Span;
-use tenure_core::spec::{Stdin, StopPolicy, scope};
+use tenure_core::spec::{Forking, Stdin, StopPolicy, scope};
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
 use tenure_sys::lock::{self, TryLock};
@@ -50,6 +50,7 @@ fn plan(state: &StateDir, script: &str, grace: Duration) -> ProgramPlan {
         cookie: cookie.clone(),
         umask: 0o077,
         nofile: 64,
+        forking: Forking::No,
         stop,
         reload: None,
         ready_pipe: false,

@@ -18,7 +18,7 @@ use crate::spec::environment;
 use crate::spec::scope::Scope;
 
 use super::depends;
-use super::{Address, BadSpec, Health, HttpCheck, Kind, Listen, ListenMode, Ready, Spec, Upstream};
+use super::{Address, BadSpec, Forking, Health, HttpCheck, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 
 /// Longest probation of a new worker. Two generations live while it lasts, and nothing else can take over: whoever
 /// needs a longer look watches the worker instead.
@@ -64,6 +64,7 @@ impl Spec {
         if self.kind == Kind::Embedded && !self.stdin.is_null() {
             return bad("stdin", "is for programs: an embedded worker reads what it opens itself; remove it");
         }
+        forking(self)?;
         if self.overlap { self.may_overlap() } else { Ok(()) }
     }
 
@@ -398,6 +399,18 @@ fn amounts(spec: &Spec) -> CheckedSpec {
         return bad("logs", "needs a `size` of at least 4096B");
     }
     Ok(())
+}
+
+fn forking(spec: &Spec) -> CheckedSpec {
+    if spec.kind == Kind::Embedded && !spec.forking.is_no() {
+        return bad("forking", "is for programs: an embedded worker stays in the foreground; remove it");
+    }
+    match &spec.forking {
+        Forking::PidFile(file) if file.file_name().is_none() || file.as_os_str().as_bytes().contains(&0) => {
+            bad("forking", format!("has the `pid_file` {}, which is no name for a file", file.display()))
+        }
+        Forking::PidFile(_) | Forking::Yes | Forking::No => Ok(()),
+    }
 }
 
 /// A command that is run for the program: `preflight` or `before_start`.

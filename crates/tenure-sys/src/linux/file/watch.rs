@@ -167,6 +167,12 @@ impl Watches {
         }
     }
 
+    /// The descriptor to wait for: readable while a change is queued.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// Ends a watch. A watch that the kernel has ended already, with its directory, is fine.
     pub fn remove(&self, watch: WatchId) -> io::Result<()> {
         match inotify::remove_watch(&self.0, watch.0) {

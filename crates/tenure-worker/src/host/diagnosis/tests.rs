@@ -25,6 +25,7 @@ fn seen(mode: ListenMode) -> Evidence {
         told: NotReady::of("http", "GET http://127.0.0.1:3000/readyz"),
         ready: Ready::Http("/readyz".into()),
         answer: None,
+        lack: None,
         asked: Some(listener.clone()),
         listeners: vec![listener],
         listens: Some(Vec::new()),
@@ -90,6 +91,20 @@ fn a_program_in_the_background_is_told_how_it_stays() {
     expect(&gone(&["server", "--daemonize=yes"]), behind, "remove \"--daemonize=yes\"");
     expect(&gone(&["sh", "-c", "server &"]), behind, "remove the `&`");
     expect(&gone(&["server"]), behind, "`--foreground`");
+    expect(&gone(&["server"]), behind, "if it has none: `forking = true`");
+}
+
+#[test]
+fn a_main_process_that_is_not_known_is_the_reason_whatever_a_check_says() {
+    let lacks = |lack| Evidence { lack: Some(lack), ..seen(ListenMode::SelfBound) };
+    expect(&lacks(MainLack::FirstRuns(7)), "its first process (pid 7) still runs", "remove `forking`");
+    let left = |pid| LeftProcess { pid, command: "server".to_owned(), listens: Vec::new() };
+    let several = MainLack::Unknown { pid_file: None, left: vec![left(8), left(9)] };
+    let behind = "left pid 8 (server) and pid 9 (server) behind";
+    expect(&lacks(several), behind, "`forking = { pid_file = ");
+    let wrong = "its pid file /run/x.pid is not there".to_owned();
+    let unread = MainLack::Unknown { pid_file: Some(wrong.clone()), left: vec![left(8)] };
+    expect(&lacks(unread), &wrong, "the path of the file");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::spec::{Stdin, StopPolicy};
+use tenure_core::spec::{Forking, Stdin, StopPolicy};
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ExitStatus;
 
@@ -46,6 +46,8 @@ pub struct Release {
     pub umask: u32,
     /// Its soft limit of open files.
     pub nofile: u64,
+    /// Whether it puts itself into the background.
+    pub forking: Forking,
     /// How it is ended.
     pub stop: StopPolicy,
 }
@@ -68,8 +70,20 @@ pub struct ReleasedCommand {
 pub enum ShimEvent {
     /// The program runs.
     Runs {
-        /// The program process.
+        /// The program process; of a program that forks, its first one.
         identity: Identity,
+    },
+    /// The main process of a program that forks is known, or is another one from now on.
+    Main {
+        /// The main process.
+        identity: Identity,
+    },
+    /// The first process of a program that forks has ended with 0, and its main process is not known yet.
+    NoMain {
+        /// What is wrong with the pid file, where there is to be one.
+        pid_file: Option<String>,
+        /// What lives of the program.
+        left: Vec<LeftProcess>,
     },
     /// It could not be started, and the shim ends.
     CannotRun {

@@ -250,6 +250,24 @@ fn a_preflight_names_a_program_and_is_for_programs() {
 }
 
 #[test]
+fn a_pid_file_has_a_name_and_forking_is_for_programs() {
+    let with = |forking| {
+        let mut spec = server();
+        spec.forking = forking;
+        spec
+    };
+    for forking in [Forking::Yes, Forking::PidFile("run/x.pid".into())] {
+        with(forking).validate().expect("said in full");
+    }
+    for bad in ["", "/", "run/..", "x\0"] {
+        assert_eq!(fault(&with(Forking::PidFile(bad.into()))).0, "forking", "{bad:?}");
+    }
+    let mut embedded = with(Forking::Yes);
+    embedded.kind = Kind::Embedded;
+    assert!(fault(&embedded).1.contains("is for programs"));
+}
+
+#[test]
 fn a_bake_may_be_nothing_and_not_for_ever() {
     for (seconds, good) in [(0, true), (3, true), (600, true), (601, false)] {
         let mut spec = server();
