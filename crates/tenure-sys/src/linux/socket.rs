@@ -3,6 +3,7 @@
 //! Local sockets are bound and reached through a verified directory handle; a peer is known by what the kernel says
 //! about it, not by what it says about itself. Nothing here knows a frame or a protocol.
 
+mod clients;
 mod connection;
 mod message;
 mod owner;
@@ -13,6 +14,7 @@ mod tcp;
 mod unix;
 mod unix_diag;
 
+pub use clients::{has_clients, has_clients_at};
 pub use connection::Connection;
 pub(crate) use message::recv_now;
 pub use message::{ReceivedMessage, pair, peek, recv, recv_long, send, send_long};

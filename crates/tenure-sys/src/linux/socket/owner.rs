@@ -10,13 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::linux::process::{self, procfs};
 
-use super::sock_diag::{Listening, SockDiag};
+use super::sock_diag::{CONNECTED, Connected, Listening, SockDiag};
 
 /// State `TCP_LISTEN` (`net/tcp_states.h`).
 const LISTEN: &str = "0A";
 
 /// The families of addresses, and the table of each.
-const FAMILIES: [(IpAddr, &str); 2] = [
+pub(super) const FAMILIES: [(IpAddr, &str); 2] = [
     (IpAddr::V4(Ipv4Addr::UNSPECIFIED), "/proc/self/net/tcp"),
     (IpAddr::V6(Ipv6Addr::UNSPECIFIED), "/proc/self/net/tcp6"),
 ];
@@ -122,8 +122,32 @@ fn in_table(table: &str) -> Vec<Listening> {
     found
 }
 
+/// The connections of such a table. An error: the table cannot be read.
+pub(super) fn connected_in(table: &str) -> std::io::Result<Vec<Connected>> {
+    match fs::read_to_string(table) {
+        Ok(text) => Ok(text.lines().filter_map(connected_line).collect()),
+        // A kernel without IPv6 has no table of it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A line about a connection, in one of the states that count.
+fn connected_line(line: &str) -> Option<Connected> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let state = u32::from_str_radix(fields.get(3)?, 16).ok()?;
+    let counts = 1_u32.checked_shl(state).is_some_and(|state| CONNECTED & state != 0);
+    counts.then_some(())?;
+    Some(Connected { own: address_of(fields.get(1)?)?, peer: address_of(fields.get(2)?)? })
+}
+
+fn address_of(field: &str) -> Option<SocketAddr> {
+    let (ip, port) = field.split_once(':')?;
+    Some(SocketAddr::new(parse_ip(ip)?, u16::from_str_radix(port, 16).ok()?))
+}
+
 /// Tells whether a listener at `held` gets connections to `wanted`, or keeps `wanted` from being bound.
-fn covers(held: SocketAddr, wanted: SocketAddr) -> bool {
+pub(super) fn covers(held: SocketAddr, wanted: SocketAddr) -> bool {
     if held.port() != wanted.port() {
         return false;
     }
@@ -140,8 +164,7 @@ fn parse_line(line: &str) -> Option<Listening> {
     if *fields.get(3)? != LISTEN {
         return None;
     }
-    let (ip, port) = fields.get(1)?.split_once(':')?;
-    let address = SocketAddr::new(parse_ip(ip)?, u16::from_str_radix(port, 16).ok()?);
+    let address = address_of(fields.get(1)?)?;
     let (_, received) = fields.get(4)?.split_once(':')?;
     // Of a socket that listens, the bytes received are the connections in its queue (`get_tcp4_sock` in tcp_ipv4.c).
     let waiting = u32::from_str_radix(received, 16).ok()?;

@@ -27,10 +27,13 @@ pub(super) const HEADER: usize = 16;
 const QUESTION: usize = 56;
 const ANSWER: usize = HEADER + 72;
 
-/// Where `idiag_family`, `idiag_sport`, `idiag_src`, `idiag_rqueue`, `idiag_uid` and `idiag_inode` stand in an answer.
+/// Where `idiag_family`, `idiag_sport`, `idiag_dport`, `idiag_src`, `idiag_dst`, `idiag_rqueue`, `idiag_uid` and
+/// `idiag_inode` stand in an answer.
 const FAMILY: usize = HEADER;
 const PORT: usize = HEADER + 4;
+const PEER_PORT: usize = HEADER + 6;
 const SOURCE: usize = HEADER + 8;
+const PEER: usize = HEADER + 24;
 const QUEUE: usize = HEADER + 56;
 const UID: usize = HEADER + 64;
 const INODE: usize = HEADER + 68;
@@ -43,6 +46,20 @@ const ALL: u32 = 0xffff_ffff;
 
 /// `1 << TCP_LISTEN` (`net/tcp_states.h`): the kernel then skips connections.
 pub(super) const LISTEN: u32 = 1 << 10;
+
+/// `1 << TCP_ESTABLISHED`: also of a connection that nobody has accepted yet.
+pub(super) const ESTABLISHED: u32 = 1 << 1;
+
+/// The same with `TCP_SYN_RECV` and `TCP_CLOSE_WAIT`: a client that connects just now, and one that has sent its last
+/// byte and may wait for an answer.
+pub(super) const CONNECTED: u32 = ESTABLISHED | 1 << 3 | 1 << 8;
+
+/// A connection: its own end, and the other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connected {
+    pub(super) own: SocketAddr,
+    pub(super) peer: SocketAddr,
+}
 
 /// A socket that listens, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +92,23 @@ impl SockDiag {
     /// now. A connection that was not accepted yet belongs to its listener's user from Linux 6.17 on, and tells 0
     /// before.
     pub fn user(&mut self, own: SocketAddr, other: SocketAddr) -> io::Result<Option<u32>> {
-        self.ask(REQUEST, ALL, other, own)?;
+        self.field(UID, other, own)
+    }
+
+    /// The inode of the socket whose connection goes from `from` to `to`; 0 if no process has it open. `None` if there
+    /// is none on this machine.
+    pub(super) fn inode(&mut self, from: SocketAddr, to: SocketAddr) -> io::Result<Option<u64>> {
+        Ok(self.field(INODE, from, to)?.map(u64::from))
+    }
+
+    fn field(&mut self, field: usize, from: SocketAddr, to: SocketAddr) -> io::Result<Option<u32>> {
+        self.ask(REQUEST, ALL, from, to)?;
         let mut answers = vec![0_u8; LARGEST];
         loop {
             for message in messages(self.next(&mut answers)?) {
                 let message = message?;
                 if word(message, 8) == Some(self.asked) {
-                    return Ok(read(message)?.and_then(|answer| word(answer, UID)));
+                    return Ok(read(message)?.and_then(|answer| word(answer, field)));
                 }
             }
         }
@@ -89,9 +116,23 @@ impl SockDiag {
 
     /// Lists the sockets of the family of `any` that listen on its port, at whatever address; with port 0 on any port.
     pub(super) fn listening(&mut self, any: SocketAddr) -> io::Result<Vec<Listening>> {
+        self.every(any, LISTEN, listening)
+    }
+
+    /// Lists the connections of the family of `any` whose own end has its port.
+    pub(super) fn connected(&mut self, any: SocketAddr) -> io::Result<Vec<Connected>> {
+        self.every(any, CONNECTED, connected)
+    }
+
+    fn every<T>(
+        &mut self,
+        any: SocketAddr,
+        states: u32,
+        understand: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
         // In a dump the kernel heeds family, states and ports. A listener has no peer: with a port for one, the kernel
         // would skip it.
-        self.ask(REQUEST | DUMP, LISTEN, any, SocketAddr::new(any.ip(), 0))?;
+        self.ask(REQUEST | DUMP, states, any, SocketAddr::new(any.ip(), 0))?;
         let mut found = Vec::new();
         let mut answers = vec![0_u8; LARGEST];
         loop {
@@ -104,7 +145,7 @@ impl SockDiag {
                     return done(message).map(|()| found);
                 }
                 let answer = read(message)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-                found.push(listening(answer).ok_or_else(unreadable)?);
+                found.push(understand(answer).ok_or_else(unreadable)?);
             }
         }
     }
@@ -226,16 +267,24 @@ fn done(message: &[u8]) -> io::Result<()> {
     }
 }
 
-fn listening(answer: &[u8]) -> Option<Listening> {
-    let port = u16::from_be_bytes(*answer.get(PORT..)?.first_chunk()?);
-    let source = answer.get(SOURCE..)?;
+fn address(answer: &[u8], ip: usize, port: usize) -> Option<SocketAddr> {
+    let port = u16::from_be_bytes(*answer.get(port..)?.first_chunk()?);
+    let octets = answer.get(ip..)?;
     let ip = if i32::from(*answer.get(FAMILY)?) == libc::AF_INET {
-        IpAddr::V4(Ipv4Addr::from(*source.first_chunk::<4>()?))
+        IpAddr::V4(Ipv4Addr::from(*octets.first_chunk::<4>()?))
     } else {
-        IpAddr::V6(Ipv6Addr::from(*source.first_chunk::<16>()?))
+        IpAddr::V6(Ipv6Addr::from(*octets.first_chunk::<16>()?))
     };
+    Some(SocketAddr::new(ip, port))
+}
+
+fn connected(answer: &[u8]) -> Option<Connected> {
+    Some(Connected { own: address(answer, SOURCE, PORT)?, peer: address(answer, PEER, PEER_PORT)? })
+}
+
+fn listening(answer: &[u8]) -> Option<Listening> {
     Some(Listening {
-        address: SocketAddr::new(ip, port),
+        address: address(answer, SOURCE, PORT)?,
         uid: word(answer, UID)?,
         inode: u64::from(word(answer, INODE)?),
         waiting: word(answer, QUEUE)?,

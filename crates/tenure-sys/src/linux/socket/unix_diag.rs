@@ -9,14 +9,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::owner::{ListeningSocket, pids_of};
-use super::sock_diag::{HEADER, LISTEN, SockDiag, half, word};
+use super::sock_diag::{ESTABLISHED, HEADER, LISTEN, SockDiag, half, word};
 
-/// `UDIAG_SHOW_VFS`, `UDIAG_SHOW_RQLEN` and `UDIAG_SHOW_UID` of `linux/unix_diag.h`; the last is not known before Linux
-/// 5.3.
-const SHOW: u32 = 2 | 16 | 64;
+/// `UDIAG_SHOW_VFS`, `UDIAG_SHOW_PEER`, `UDIAG_SHOW_ICONS`, `UDIAG_SHOW_RQLEN` and `UDIAG_SHOW_UID` of
+/// `linux/unix_diag.h`; the last is not known before Linux 5.3.
+const SHOW: u32 = 2 | 4 | 8 | 16 | 64;
 
-/// `UNIX_DIAG_VFS`, `UNIX_DIAG_RQLEN` (of which the first number counts waiting connections) and `UNIX_DIAG_UID`.
+/// `UNIX_DIAG_VFS`, `UNIX_DIAG_PEER`, `UNIX_DIAG_ICONS` (whose connections nobody has accepted), `UNIX_DIAG_RQLEN` (of
+/// which the first number counts waiting connections) and `UNIX_DIAG_UID`.
 const FILE: u16 = 1;
+const OTHER_END: u16 = 2;
+const QUEUED: u16 = 3;
 const QUEUE: u16 = 4;
 const UID: u16 = 7;
 
@@ -24,9 +27,12 @@ const UID: u16 = 7;
 const INODE: usize = HEADER + 4;
 const ATTRIBUTES: usize = HEADER + 16;
 
-/// A local socket that listens.
-struct LocalListener {
+/// A local socket that listens, or is connected.
+struct LocalSocket {
     inode: u64,
+    /// The inodes of the sockets at its other end, and of those whose connections wait here; 0 where no process has one
+    /// open.
+    others: Vec<u64>,
     /// The lower half of the inode of its file; `None` for a name that is no file.
     file: Option<u32>,
     uid: Option<u32>,
@@ -68,20 +74,38 @@ pub fn leads_to(path: &Path, listener: BorrowedFd<'_>) -> Option<bool> {
     )
 }
 
-fn listeners() -> io::Result<Vec<LocalListener>> {
+/// The connections by the socket whose file stands at the path, as the inodes of the sockets at their other ends. A
+/// socket that was accepted has the file of the one that listens (`unix_stream_connect`), which itself names those that
+/// nobody has accepted. Empty also where nothing stands at the path.
+pub(super) fn connections_at(path: &Path) -> io::Result<Vec<u64>> {
+    let standing = match std::fs::symlink_metadata(path) {
+        Ok(standing) => lower_half(standing.ino()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let found = sockets(ESTABLISHED | LISTEN)?.into_iter();
+    let others = found.filter(|socket| socket.file == Some(standing)).flat_map(|socket| socket.others);
+    Ok(others.filter(|other| *other != 0).collect())
+}
+
+fn listeners() -> io::Result<Vec<LocalSocket>> {
+    sockets(LISTEN)
+}
+
+fn sockets(states: u32) -> io::Result<Vec<LocalSocket>> {
     let mut found = Vec::new();
-    SockDiag::new()?.dump(&question(), |answer| {
-        found.push(listener(answer)?);
+    SockDiag::new()?.dump(&question(states), |answer| {
+        found.push(local_socket(answer)?);
         Some(())
     })?;
     Ok(found)
 }
 
 /// `struct unix_diag_req`.
-fn question() -> Vec<u8> {
+fn question(states: u32) -> Vec<u8> {
     let family = u8::try_from(libc::AF_UNIX).unwrap_or(0);
     let mut bytes = vec![family, 0, 0, 0];
-    bytes.extend(LISTEN.to_ne_bytes());
+    bytes.extend(states.to_ne_bytes());
     bytes.extend(0_u32.to_ne_bytes());
     bytes.extend(SHOW.to_ne_bytes());
     // No cookie: any socket.
@@ -89,14 +113,19 @@ fn question() -> Vec<u8> {
     bytes
 }
 
-fn listener(answer: &[u8]) -> Option<LocalListener> {
-    let mut found =
-        LocalListener { inode: u64::from(word(answer, INODE)?), file: None, uid: None, waiting: 0 };
+fn local_socket(answer: &[u8]) -> Option<LocalSocket> {
+    let inode = u64::from(word(answer, INODE)?);
+    let mut found = LocalSocket { inode, others: Vec::new(), file: None, uid: None, waiting: 0 };
     let mut rest = answer.get(ATTRIBUTES..)?;
     // `struct rtattr`: length with this head, kind, value; aligned to four bytes.
     while let (Some(length), Some(kind)) = (half(rest, 0), half(rest, 2)) {
+        let value = rest.get(4..usize::from(length)).unwrap_or_default();
         match kind {
             FILE => found.file = word(rest, 4),
+            OTHER_END | QUEUED => {
+                let inodes = value.chunks_exact(4).filter_map(|inode| word(inode, 0));
+                found.others.extend(inodes.map(u64::from));
+            }
             QUEUE => found.waiting = word(rest, 4).unwrap_or(0),
             UID => found.uid = word(rest, 4),
             _ => {}
