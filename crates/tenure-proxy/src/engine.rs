@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use mio::{Events, Poll, Registry, Token};
 use tenure_core::deadline::monotonic;
 use tenure_core::spec::Address;
 
+use super::last_use::LastUse;
 use super::peer_check::{IsOurs, PeerCheck};
 use super::relay::{LEAVE, Next, Relay};
 use super::route::{Accepted, Route};
@@ -81,6 +83,7 @@ pub(super) struct Engine {
     leaving: VecDeque<(Duration, usize)>,
     /// How many of them are still there.
     left: usize,
+    last_use: Arc<LastUse>,
     now: Duration,
 }
 
@@ -89,6 +92,7 @@ impl Engine {
         poll: Poll,
         listeners: Vec<(String, ProxyListener)>,
         orders: Receiver<EngineCommand>,
+        last_use: Arc<LastUse>,
     ) -> io::Result<Self> {
         let routes = listeners.into_iter().enumerate();
         let routes: io::Result<Vec<Route>> =
@@ -110,6 +114,7 @@ impl Engine {
             drain: None,
             leaving: VecDeque::new(),
             left: 0,
+            last_use,
             now: Duration::ZERO,
         })
     }
@@ -177,6 +182,7 @@ impl Engine {
         let Some(route) = self.routes.get(index).filter(|route| route.is_watched()) else { return };
         match route.accept() {
             Accepted::Client(client) => {
+                self.last_use.note(self.now);
                 let number = self.relays.number();
                 let token = self.relays.tokens(number).client;
                 // It fails where the client is gone already, or the kernel has no room to watch it.
@@ -242,6 +248,7 @@ impl Engine {
 
     fn close(&mut self, number: usize) {
         let Some(relay) = self.relays.take(number) else { return };
+        self.last_use.note(self.now);
         if relay.is_waiting() {
             self.waiting.retain(|waiting| *waiting != number);
         }

@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 
 use mio::{Poll, Waker};
 use tenure_core::deadline::{Deadline, monotonic};
@@ -30,6 +31,7 @@ use tenure_sys::thread;
 
 mod engine;
 mod flow;
+mod last_use;
 mod peer_check;
 mod relay;
 mod route;
@@ -38,6 +40,7 @@ mod table;
 mod talk;
 
 use engine::{Engine, EngineCommand, WAKER};
+use last_use::LastUse;
 pub use stream::ProxyListener;
 
 /// The listeners of a worker and the thread that relays their clients. Dropping it ends the thread and closes the
@@ -48,6 +51,7 @@ pub struct Proxy {
     waker: Arc<Waker>,
     listeners: Vec<(String, ProxyListener)>,
     open: AtomicBool,
+    last_use: Arc<LastUse>,
 }
 
 /// What was left after a drain.
@@ -66,14 +70,15 @@ impl Proxy {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (orders, heard) = mpsc::channel();
         let theirs = duplicated(&listeners)?;
-        let engine = Engine::new(poll, theirs, heard)?;
+        let last_use = Arc::default();
+        let engine = Engine::new(poll, theirs, heard, Arc::clone(&last_use))?;
         // A waker that is closed before the thread has seen its event is never seen, so the thread keeps one too.
         let heard_by = Arc::clone(&waker);
         thread::start("tenure-proxy", move || {
             engine.run();
             drop(heard_by);
         })?;
-        Ok(Self { orders, waker, listeners, open: AtomicBool::new(false) })
+        Ok(Self { orders, waker, listeners, open: AtomicBool::new(false), last_use })
     }
 
     /// Accepts clients from now on, those who wait already first, and relays the clients of each listener to the
@@ -123,6 +128,12 @@ impl Proxy {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// When the last client came or went, by the monotonic clock; `None` where there was none.
+    #[must_use]
+    pub fn last_use(&self) -> Option<Duration> {
+        self.last_use.time()
     }
 
     /// Duplicates of the listeners, to be handed to another process. They are non-blocking in every process that has

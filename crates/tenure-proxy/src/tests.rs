@@ -300,3 +300,18 @@ fn the_listeners_outlive_the_proxy_in_other_hands() {
     say(&waiting, b"still here");
     assert_eq!(heard(&accept(&program), 10), b"still here");
 }
+
+#[test]
+fn the_time_of_the_last_client_is_told() {
+    let (proxy, public, program) = proxied();
+    assert_eq!(proxy.last_use(), None);
+    let before = Duration::from_millis(tenure_core::deadline::millis(monotonic()));
+    let client = client(public);
+    let served = accept(&program);
+    let came = proxy.last_use().expect("a client came");
+    assert!(came >= before, "{came:?} {before:?}");
+    drop((client, served));
+    proxy.pause();
+    assert_eq!(proxy.drain(&within(LONG)).open, 0);
+    assert!(proxy.last_use().expect("it went") >= came);
+}
