@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod decide;
+pub mod idle;
 pub mod lifecycle;
 pub mod point;
 pub mod supervisor;

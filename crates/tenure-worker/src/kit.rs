@@ -4,5 +4,6 @@
 pub mod adopt;
 pub(crate) mod control;
 pub(crate) mod selfcheck;
+mod uses;
 pub(crate) mod watchdog;
 pub mod worker;

@@ -12,6 +12,7 @@ use std::{fmt, io};
 
 use tenure_core::Version;
 use tenure_core::deadline::{self, Deadline, millis};
+use tenure_core::policy::idle::Use;
 use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleExecutor, LifecycleState, Orders};
 use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::protocol::wire::{AppState, Check, Endpoint, Hello, ProgramStatus, Role, Until};
@@ -32,6 +33,9 @@ pub(crate) const LEDGER_CHECK: &str = "ledger";
 /// Finds out why a program is not ready.
 pub(crate) type Diagnosis = Arc<dyn Fn() -> NotReady + Send + Sync>;
 
+/// Tells the uses of one kind, each time it is asked. It must not wait.
+pub(crate) type UseSource = Arc<dyn Fn() -> Use + Send + Sync>;
+
 /// A worker's account of itself; clones write and read the same one.
 #[derive(Clone)]
 pub struct Status(Arc<StatusInner>);
@@ -42,6 +46,10 @@ struct StatusInner {
     diagnosis: Mutex<Option<Diagnosis>>,
     /// Milliseconds of the monotonic clock at the last beat, plus one; 0 before the first.
     beat: AtomicU64,
+    /// The same at the last use that the app told of.
+    last_use: AtomicU64,
+    /// Asked at the deadline of a worker that ends without use.
+    uses: Mutex<Vec<UseSource>>,
     /// Up when the control thread has something to look at.
     changed: Waker,
     /// Up when a deadline has changed.
@@ -58,6 +66,8 @@ impl Status {
             account: Mutex::new(account),
             diagnosis: Mutex::new(None),
             beat: AtomicU64::new(0),
+            last_use: AtomicU64::new(0),
+            uses: Mutex::new(Vec::new()),
             changed: Waker::new()?,
             deadlines: Waker::new()?,
             stopping: Waker::new()?,
@@ -191,6 +201,31 @@ impl Status {
         if self.0.beat.swap(now, Ordering::Relaxed) == 0 {
             self.0.deadlines.wake();
         }
+    }
+
+    /// Notes that the app is used, or works for itself: the time of `idle_timeout` begins anew. For uses that nobody
+    /// else sees; calls of `ensure` and connections on the worker's listeners count by themselves. It costs one store.
+    pub fn note_use(&self) {
+        self.0.last_use.store(millis(deadline::monotonic()).saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// Adds a kind of use, to be asked at the deadline of `idle_timeout`.
+    pub(crate) fn add_use(&self, source: UseSource) {
+        self.0.uses.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    /// The kinds of use that were added, and the uses that the app told of.
+    pub(crate) fn uses(&self) -> Vec<UseSource> {
+        let told = self.0.last_use.load(Ordering::Relaxed).checked_sub(1);
+        let told = told.map_or(Use::None, |ms| Use::Until(Duration::from_millis(ms)));
+        let added = self.0.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let own: UseSource = Arc::new(move || told);
+        std::iter::once(own).chain(added.iter().cloned()).collect()
+    }
+
+    /// Whether the end of this worker was announced because nobody used it.
+    pub(crate) fn ends_unused(&self) -> bool {
+        self.account().ends_unused
     }
 
     /// Asks the worker to end, as STOP does. The control thread announces it; a second request changes nothing.

@@ -44,8 +44,9 @@ pub use tenure_core::spec::environment::{Environment, Preset, Variables};
 pub use tenure_core::spec::origin::{Origin, ReadStated, StatedNow};
 pub use tenure_core::spec::scope::{BadName, Scope};
 pub use tenure_core::spec::{
-    Address, Backoff, BadSpec, BadStatus, Forking, Health, HttpCheck, Kind, Listen, ListenMode, Logs, Ready,
-    RestartOn, RestartPolicy, Spec, StatusCodes, Stdin, StopPolicy, Summary, TcpCheck, Umask, Upstream,
+    Address, Backoff, BadSpec, BadStatus, Forking, Health, HttpCheck, IdleTimeout, Kind, Listen, ListenMode,
+    Logs, Ready, RestartOn, RestartPolicy, Spec, StatusCodes, Stdin, StopPolicy, Summary, TcpCheck, Umask,
+    Upstream,
 };
 /// What is wanted: a worker's name, its description, and where that was read.
 pub use tenure_core::{NoVersion, Version};

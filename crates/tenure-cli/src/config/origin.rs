@@ -168,6 +168,7 @@ impl EffectiveWorker<'_> {
         whole["before_start"] = json!(worker.spec.before_start);
         whole["stdin"] = json!(worker.spec.stdin);
         whole["forking"] = json!(worker.spec.forking);
+        whole["idle_timeout"] = json!(worker.spec.idle_timeout);
         whole["overlap"] = json!(worker.spec.overlap);
         whole["bake"] = json!(worker.spec.bake.unwrap_or(USUAL_BAKE));
         if let Some(version_command) = &worker.version_command {

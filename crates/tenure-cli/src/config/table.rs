@@ -17,7 +17,7 @@ mod version;
 use check::{HEALTH, HEALTH_CHECKS, READY};
 use shape::{ADDRESS, DURATION, NAME, NONE, SIZE, UPSTREAM, key};
 pub(crate) use shape::{
-    ADDRESS_PATTERN, DURATION_PATTERN, NAME_PATTERN, PATH_PATTERN, SIZE_PATTERN, UMASK_PATTERN,
+    ADDRESS_PATTERN, DURATION_PATTERN, IDLE_PATTERN, NAME_PATTERN, PATH_PATTERN, SIZE_PATTERN, UMASK_PATTERN,
     UPSTREAM_PATTERN,
 };
 
@@ -117,6 +117,12 @@ pub(crate) static WORKER: &[Key] = &[
         DURATION,
         Value("\"30s\""),
         "an embedded app that has sent beats and stops for this long is ended",
+    ),
+    key(
+        "idle_timeout",
+        Pattern(IDLE_PATTERN),
+        Value("\"off\""),
+        "a worker that nobody has used for this long ends, and the next `ensure` starts it again; at least 1 s",
     ),
     key(
         "stop",
@@ -307,6 +313,7 @@ mod tests {
         spec.env.file = Some(".env".into());
         spec.overlap = true;
         spec.bake = Some(Span::secs(3));
+        spec.idle_timeout = tenure_core::spec::IdleTimeout::after(Span::secs(60));
         spec.build = vec!["dist/**".into()];
         spec.umask = tenure_core::spec::Umask::try_from("022".to_owned()).ok();
         spec.ready = Some(Ready::Http("/".into()));

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use tenure_core::Scope;
 use tenure_core::spec::amount::{Size, Span};
-use tenure_core::spec::{StatusCodes, Umask, Upstream};
+use tenure_core::spec::{IdleTimeout, StatusCodes, Umask, Upstream};
 
 use super::keys::{self, Default, Key, Shape};
 use super::table;
@@ -220,6 +220,9 @@ fn form(pattern: &str) -> Option<Form> {
         table::DURATION_PATTERN => {
             form("a duration", "\"250ms\", \"5s\" or \"1m\"", |text| text.parse::<Span>().is_ok())
         }
+        table::IDLE_PATTERN => form("a duration or \"off\"", "\"30m\" or \"off\"", |text| {
+            IdleTimeout::try_from(text.to_owned()).is_ok()
+        }),
         table::SIZE_PATTERN => form("a size", "\"10MB\"", |text| text.parse::<Size>().is_ok()),
         table::NAME_PATTERN => {
             form("1 to 64 letters, digits, '.', '_' or '-', a letter or digit first", "\"http\"", |text| {

@@ -69,7 +69,7 @@ fn every_example_and_the_file_to_begin_with_follow_the_schema() {
 }
 
 /// Lines of a worker's table: what the schema says of each, and what the reader says.
-const LINES: [(&str, bool); 48] = [
+const LINES: [(&str, bool); 51] = [
     ("version = '1.2.3-rc.1+b'", true),
     ("version = { command = ['git', 'describe'], inputs = ['a'] }", true),
     ("start_timeout = '500ms'", true),
@@ -89,6 +89,8 @@ const LINES: [(&str, bool); 48] = [
     ("overlap = true\nready = 'notify'", true),
     ("overlap = false", true),
     ("bake = '0s'", true),
+    ("idle_timeout = 'off'", true),
+    ("idle_timeout = '30m'", true),
     ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = 'env:PORT' }]", true),
     (
         "listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = '[::1]:8081' }]\nready = 'tcp'",
@@ -100,7 +102,8 @@ const LINES: [(&str, bool); 48] = [
     ("bake = 3", false),
     ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = 'PORT' }]", false),
     ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = 'env:MY-PORT' }]", false),
-    ("idle_timeout = 'off'", false),
+    ("idle_timeout = '30'", false),
+    ("idle_timeout = 30", false),
     ("limits = { children = 2 }", false),
     ("upstreams = ['broker']", false),
     ("hooks = { session_end = ['x'] }", false),

@@ -235,7 +235,12 @@ fn last_end(state: &StateDir) -> Option<Event> {
     let is_end = |event: &Event| {
         matches!(
             event.what,
-            What::Stopped | What::EndedWedged | What::FoundDead | What::Draining | What::StartFailed
+            What::Stopped
+                | What::EndedWedged
+                | What::FoundDead
+                | What::Draining
+                | What::Idle
+                | What::StartFailed
         )
     };
     event::read_all(state).ok()?.into_iter().rev().find(is_end)

@@ -3,10 +3,13 @@
 //! Nothing is started, stopped or waited for, and no lock is taken: whoever types this knows the program. The program
 //! may end between the look and the signal; the handle makes sure that no other process gets the signal.
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, Delivery, Signal, Verified};
 
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
+use crate::launch::ask::probe::{self, FIRST_ANSWER};
 use crate::launch::request;
 use crate::record::ledger::Ledger;
 use crate::spec::scope::Scope;
@@ -64,6 +67,10 @@ pub fn signal(scope: &Scope, signal: Signal) -> Result<SignalOutcome, Error> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn reload(scope: &Scope) -> Result<SignalOutcome, Error> {
+    // A worker that ends without use gets its whole time to read its configuration. What it answers does not matter.
+    if let Some(state) = StateDir::open(scope)? {
+        best_effort(probe::hello(&state, Deadline::start(FIRST_ANSWER).stage("probe")?));
+    }
     send(scope, |ledger| ledger.program.as_ref().and_then(|program| program.reload))
 }
 

@@ -75,7 +75,7 @@ impl Standing {
 pub fn status(scope: &Scope) -> Result<Standing, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(Standing::Down) };
     let stage = Deadline::start(FIRST_ANSWER).stage("probe")?;
-    Ok(match probe::observe(&state, stage) {
+    Ok(match probe::look(&state, stage) {
         Observation::Answered(hello) if !hello.draining && hello.app.state.serves() => {
             Standing::Serving(hello)
         }

@@ -11,7 +11,7 @@
 //!    │             Draining ──AppFailed, Drained, deadline──▶ Ended
 //!    └──────AppFailed, Drained, deadline─────────────────────┘
 //!
-//! end asked: StopAsked, or SelfCheckFailed
+//! end asked: StopAsked, or SelfCheckFailed; for an active worker also Idle
 //! ```
 
 /// The state of a worker.
@@ -38,6 +38,8 @@ pub enum LifecycleEvent {
     StopAsked,
     /// Its state directory is no longer its own.
     SelfCheckFailed,
+    /// Nobody has used it for its `idle_timeout`.
+    Idle,
     /// It was not ready in time.
     BootDeadline,
     /// It did not end within the time that it had announced.
@@ -117,7 +119,7 @@ pub const EXIT_FAILED: i32 = 1;
 pub fn step(state: LifecycleState, event: LifecycleEvent) -> (LifecycleState, Orders) {
     use Action::{CloseListener, Drain, Exit, LeaveScope, ReportFailed, ReportReady};
     use LifecycleEvent::{
-        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
+        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, Idle, SelfCheckFailed, Stalled, StopAsked,
     };
 
     const FAILED: Action = Exit { code: EXIT_FAILED };
@@ -136,6 +138,7 @@ pub fn step(state: LifecycleState, event: LifecycleEvent) -> (LifecycleState, Or
         (LifecycleState::Booting | LifecycleState::Active, StopAsked | SelfCheckFailed) => {
             (LifecycleState::Draining, &[CloseListener, Drain])
         }
+        (LifecycleState::Active, Idle) => (LifecycleState::Draining, &[CloseListener, Drain]),
         (LifecycleState::Active, AppFailed) => (LifecycleState::Ended, &[CloseListener, LeaveScope, FAILED]),
         (LifecycleState::Active, Drained) => (LifecycleState::Ended, &[CloseListener, LeaveScope, ENDED]),
         (LifecycleState::Active, Stalled) => (LifecycleState::Ended, &[CloseListener, FAILED]),
@@ -149,11 +152,12 @@ pub fn step(state: LifecycleState, event: LifecycleEvent) -> (LifecycleState, Or
             (LifecycleState::Ended, &[FAILED])
         }
 
-        (LifecycleState::Booting, DrainDeadline | Stalled)
+        // Whoever waits for a boot uses the worker, and one end is enough.
+        (LifecycleState::Booting, DrainDeadline | Stalled | Idle)
         | (LifecycleState::Active, AppReady | BootDeadline | DrainDeadline)
         | (
             LifecycleState::Draining | LifecycleState::Ended,
-            AppReady | StopAsked | SelfCheckFailed | BootDeadline | Stalled,
+            AppReady | StopAsked | SelfCheckFailed | Idle | BootDeadline | Stalled,
         ) => (state, &[]),
     };
     (next, Orders(actions))
@@ -163,20 +167,29 @@ pub fn step(state: LifecycleState, event: LifecycleEvent) -> (LifecycleState, Or
 mod tests {
     use super::*;
     use LifecycleEvent::{
-        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
+        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, Idle, SelfCheckFailed, Stalled, StopAsked,
     };
 
-    const ALL: [LifecycleEvent; 8] =
-        [AppReady, AppFailed, StopAsked, SelfCheckFailed, BootDeadline, DrainDeadline, Stalled, Drained];
+    const ALL: [LifecycleEvent; 9] = [
+        AppReady,
+        AppFailed,
+        StopAsked,
+        SelfCheckFailed,
+        Idle,
+        BootDeadline,
+        DrainDeadline,
+        Stalled,
+        Drained,
+    ];
 
     /// Where each event of [`ALL`] leads.
-    const TABLE: [(LifecycleState, [LifecycleState; 8]); 4] = {
+    const TABLE: [(LifecycleState, [LifecycleState; 9]); 4] = {
         use LifecycleState::{Active as A, Booting as B, Draining as D, Ended as E};
         [
-            (B, [A, E, D, D, E, B, B, E]),
-            (A, [A, E, D, D, A, A, E, E]),
-            (D, [D, E, D, D, D, E, D, E]),
-            (E, [E, E, E, E, E, E, E, E]),
+            (B, [A, E, D, D, B, E, B, B, E]),
+            (A, [A, E, D, D, D, A, A, E, E]),
+            (D, [D, E, D, D, D, D, E, D, E]),
+            (E, [E, E, E, E, E, E, E, E, E]),
         ]
     };
 
@@ -224,7 +237,7 @@ mod tests {
         for (state, event) in cases() {
             for action in step(state, event).1.0 {
                 let app = matches!(event, AppReady | AppFailed | Drained);
-                let asked = matches!(event, StopAsked | SelfCheckFailed);
+                let asked = matches!(event, StopAsked | SelfCheckFailed | Idle);
                 let can = match action {
                     Action::CloseListener => true,
                     Action::ReportReady | Action::LeaveScope => app,

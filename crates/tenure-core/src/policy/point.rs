@@ -64,6 +64,8 @@ points! {
     ShimRecorded = "worker.shim-recorded", Worker, "The shim's identity is recorded; it is not released.";
     ProgramRunning = "worker.program-running", Worker, "The program runs and is recorded; it is not ready.";
     WorkerReady = "worker.ready", Worker, "The worker is about to say that it is ready.";
+    IdleAsked = "worker.idle-asked", Worker, "Nothing uses the worker, by all that it has asked; it takes callers.";
+    IdleRuled = "worker.idle-ruled", Worker, "The worker ends for lack of use; its control socket is not closed yet.";
     DrainAnnounced = "worker.drain-announced", Worker, "The worker has announced its end.";
     ProgramEnded = "worker.program-ended", Worker, "The program's tree is gone; the worker is about to exit.";
     ShimStarted = "shim.started", Shim, "The shim runs and has not been released.";

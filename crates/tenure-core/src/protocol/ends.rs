@@ -69,6 +69,8 @@ pub enum UnaskedEndKind {
     FoundDead,
     /// Its successor failed, and it could not take its scope back. This does not count against its own version.
     RollbackFailed,
+    /// Nobody had used it for its `idle_timeout`. This is no failure.
+    Idle,
     /// A kind that only a newer `tenure` knows.
     #[serde(other)]
     Other,
@@ -101,13 +103,16 @@ impl UnaskedEnd {
     /// The end in a sentence without its subject: `ended by itself and gave up after 40s of service: …`.
     #[must_use]
     pub fn line(&self) -> String {
+        if self.how == UnaskedEndKind::Idle {
+            return format!("ended after {}", self.why);
+        }
         let how = match self.how {
             UnaskedEndKind::StartsAgain => "ended and was started again",
             UnaskedEndKind::GaveUp => "ended by itself and gave up",
             UnaskedEndKind::Done => "ended by itself, done",
             UnaskedEndKind::FoundDead => "was found dead",
             UnaskedEndKind::RollbackFailed => "could not serve again after a takeover that failed",
-            UnaskedEndKind::Other => "ended",
+            UnaskedEndKind::Idle | UnaskedEndKind::Other => "ended",
         };
         let served = self.served_ms.map(|ms| format!(" after {} of service", Span::millis(ms)));
         let last = self.last_words.last().map(|line| format!("; last words: {line}"));
@@ -123,8 +128,12 @@ impl UnaskedEnd {
     }
 }
 
-/// Adds an end, with its last lines cut to what is kept, and drops the oldest of too many.
+/// Adds an end, with its last lines cut to what is kept, and drops the oldest of too many. Of the ends without use only
+/// the last is kept: they are no failures, and would displace those.
 pub fn push(ends: &mut Vec<UnaskedEnd>, mut end: UnaskedEnd) {
+    if end.how == UnaskedEndKind::Idle {
+        ends.retain(|known| known.how != UnaskedEndKind::Idle);
+    }
     keep_last(&mut end.last_words);
     ends.push(end);
     let surplus = ends.len().saturating_sub(KEPT);
@@ -232,6 +241,20 @@ mod tests {
         }
         assert_eq!((ends.len(), ends[0].generation), (KEPT, 12));
         assert!(ends[0].last_words.len() == LAST_LINES && ends[0].last_words[0].len() <= LONGEST_LINE);
+    }
+
+    #[test]
+    fn an_end_without_use_counts_nothing_and_displaces_no_failure() {
+        let mut ends = vec![end(1, UnaskedEndKind::Done, 1)];
+        for generation in 2..20 {
+            push(
+                &mut ends,
+                UnaskedEnd { why: "30m without use".into(), ..end(generation, UnaskedEndKind::Idle, 1) },
+            );
+        }
+        assert_eq!((ends.len(), failed_starts(&ends, 19)), (2, 0));
+        assert_eq!(ends[1].line(), "ended after 30m without use");
+        assert_eq!(serde_json::to_value(ends[1].how).expect("writes"), "idle");
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub const HEADER: usize = 5;
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ControlRequest {
     /// Asks for the worker's account of itself. Answered with [`Answer::Hello`].
-    Hello,
+    Hello {
+        /// Whoever asks does not use the worker. A HELLO that does not say so counts as a use.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        look: bool,
+    },
     /// Answer HELLO as soon as `until` holds, or when `within_ms` has passed.
     Wait {
         /// What is waited for.
@@ -205,7 +209,10 @@ mod tests {
     #[test]
     fn the_frozen_form_of_the_requests() {
         let text = |request: &ControlRequest| serde_json::to_string(request).expect("writes");
-        assert_eq!(text(&ControlRequest::Hello), r#"{"op":"hello"}"#);
+        assert_eq!(text(&ControlRequest::Hello { look: false }), r#"{"op":"hello"}"#);
+        assert_eq!(text(&ControlRequest::Hello { look: true }), r#"{"op":"hello","look":true}"#);
+        let plain: ControlRequest = serde_json::from_str(r#"{"op":"hello","new_field":1}"#).expect("reads");
+        assert_eq!(plain, ControlRequest::Hello { look: false });
         let wait = ControlRequest::Wait { until: Until::Settled, within_ms: 5, proved: false };
         assert_eq!(text(&wait), r#"{"op":"wait","until":"settled","within_ms":5}"#);
         let stop: ControlRequest =

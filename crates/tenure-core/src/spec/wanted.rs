@@ -26,7 +26,7 @@ mod valid;
 pub use check::{Health, HttpCheck, Ready, TcpCheck};
 pub use forking::Forking;
 pub use listen::{Address, Listen, ListenMode, Upstream};
-pub use part::{Backoff, Kind, Logs, RestartOn, RestartPolicy, Stdin, StopPolicy, Umask};
+pub use part::{Backoff, IdleTimeout, Kind, Logs, RestartOn, RestartPolicy, Stdin, StopPolicy, Umask};
 pub use status_codes::{BadStatus, StatusCodes};
 
 /// The description of a worker.
@@ -88,6 +88,9 @@ pub struct Spec {
     /// The watchdog ends an embedded app whose runtime has not answered for this long.
     #[serde(default = "defaults::stall_timeout")]
     pub stall_timeout: Span,
+    /// How long the worker lives while nobody uses it. Default: until somebody stops it.
+    #[serde(default, skip_serializing_if = "IdleTimeout::is_off")]
+    pub idle_timeout: IdleTimeout,
     /// Signal and grace of a polite stop.
     #[serde(default)]
     pub stop: StopPolicy,
@@ -185,6 +188,7 @@ impl Spec {
             start_timeout: defaults::start_timeout(),
             drain_timeout: defaults::drain_timeout(),
             stall_timeout: defaults::stall_timeout(),
+            idle_timeout: IdleTimeout::OFF,
             stop: StopPolicy::default(),
             reload: None,
             restart: RestartPolicy::default(),
@@ -248,6 +252,10 @@ impl Spec {
             digest_of(&(first_keys, &self.preflight, self.overlap, self.bake))
         };
         let digest = if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest };
+        let digest = match self.idle_timeout.time() {
+            Some(time) => digest_of(&(digest, "idle_timeout", time)),
+            None => digest,
+        };
         let digest = if self.before_start.is_empty() && self.stdin.is_null() && self.reload.is_none() {
             digest
         } else {
@@ -393,6 +401,7 @@ mod tests {
             with(|spec| spec.umask = Umask::try_from("077".to_owned()).ok()),
             with(|spec| spec.before_start = vec!["true".into()]),
             with(|spec| spec.stdin = Stdin::Open),
+            with(|spec| spec.idle_timeout = IdleTimeout::after(Span::secs(60))),
             with(|spec| spec.reload = Some(Signal::Hup)),
             with(|spec| spec.forking = Forking::Yes),
             with(|spec| spec.forking = Forking::PidFile("run/x.pid".into())),
@@ -444,6 +453,7 @@ mod tests {
             "bake",
             "umask",
             "\"to\"",
+            "idle",
         ] {
             assert!(!text.contains(key), "{text}");
         }

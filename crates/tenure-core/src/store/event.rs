@@ -54,6 +54,8 @@ pub enum What {
     FoundDead,
     /// A worker announced its end.
     Draining,
+    /// A worker announced its end, because nobody had used it for its `idle_timeout`.
+    Idle,
     /// A program was started by its host.
     ProgramStarted,
     /// The main process of a program that puts itself into the background was found, or is another one from now on.

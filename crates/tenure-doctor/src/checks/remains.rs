@@ -2,7 +2,7 @@
 //! whatever could not be looked at.
 
 use tenure_core::launch::end::orphans;
-use tenure_core::protocol::ends::{self, UnaskedEnd};
+use tenure_core::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use tenure_core::store::paths::file;
 use tenure_sys::census::SeenProcess;
 
@@ -118,7 +118,7 @@ fn program_lock(case: &Case<'_>) -> Option<Symptom> {
 /// Nobody serves, and nobody had asked for that.
 fn ended(case: &Case<'_>) -> Option<Symptom> {
     let ledger = case.state.ledger.good().filter(|_| is_over(case))?;
-    let end = ledger.last_end()?;
+    let end = ledger.last_end().filter(|end| end.how != UnaskedEndKind::Idle)?;
     let times = ends::failed_starts(&ledger.ends, ledger.generation);
     let counted = (times > 0)
         .then(|| "it counts as a failed start: the next call waits before it tries again".to_owned());
@@ -135,7 +135,10 @@ fn ended(case: &Case<'_>) -> Option<Symptom> {
 fn ends_again(case: &Case<'_>) -> Option<Symptom> {
     let now = &case.machine.now;
     let ends = &case.state.ledger.good()?.ends;
-    let recent = |end: &&UnaskedEnd| end.at.boot == now.boot && now.ms.saturating_sub(end.at.ms) < RECENT_MS;
+    let recent = |end: &&UnaskedEnd| {
+        let is_idle = end.how == UnaskedEndKind::Idle;
+        !is_idle && end.at.boot == now.boot && now.ms.saturating_sub(end.at.ms) < RECENT_MS
+    };
     let recent: Vec<&UnaskedEnd> = ends.iter().filter(recent).collect();
     (recent.len() >= OFTEN).then(|| {
         Symptom::warning("the worker ends again and again, and nobody asks it to")

@@ -103,7 +103,7 @@ fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Gath
     let look = || {
         let begun = monotonic();
         let observed = match Deadline::start(FIRST_ANSWER).stage("probe") {
-            Ok(stage) => probe::observe(state, stage),
+            Ok(stage) => probe::look(state, stage),
             Err(_) => Observation::Silent,
         };
         (observed, monotonic().saturating_sub(begun), is_locked(state, file::LEASE))

@@ -12,6 +12,7 @@ mod forking;
 mod health;
 mod hidden;
 mod holders;
+mod idle;
 mod inherited;
 mod leftovers;
 mod local_sockets;

@@ -177,7 +177,7 @@ fn a_peer_of_another_user_is_refused_on_both_sides() {
     // A worker hears nobody but its own user, not even root.
     let mut stream = UnixStream::connect(socket(&theirs)).expect("root may connect");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-    drop(wire::write(&mut stream, &wire::ControlRequest::Hello));
+    drop(wire::write(&mut stream, &wire::ControlRequest::Hello { look: false }));
     assert!(wire::read::<wire::Answer>(&mut stream).is_err(), "it is closed unheard");
 
     // A launcher believes nobody but its own user.

@@ -32,7 +32,7 @@ fn connect(sandbox: &Sandbox) -> UnixStream {
 fn answers(sandbox: &Sandbox, pid: u32) {
     let began = monotonic();
     let mut stream = connect(sandbox);
-    wire::write(&mut stream, &ControlRequest::Hello).expect("it takes a request");
+    wire::write(&mut stream, &ControlRequest::Hello { look: false }).expect("it takes a request");
     let Answer::Hello(hello) = wire::read(&mut stream).expect("it answers") else {
         panic!("HELLO is answered with HELLO")
     };
@@ -60,7 +60,7 @@ fn random_bytes_and_mutated_frames_change_nothing() {
     let sandbox = BINARIES.sandbox(&[]);
     let pid = started(&sandbox);
     let mut dice = Dice::new(7);
-    let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
+    let frame = wire::encode(&ControlRequest::Hello { look: false }).expect("encodes");
     for round in 0..2000 {
         let length = dice.below(300);
         let mut bytes: Vec<u8> =
@@ -157,7 +157,7 @@ fn peers_that_ask_and_never_read_keep_nobody_waiting() {
     let sandbox = BINARIES.sandbox(&[]);
     let pid = started(&sandbox);
     let before = memory(pid);
-    let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
+    let frame = wire::encode(&ControlRequest::Hello { look: false }).expect("encodes");
     let many = frame.repeat(20);
     let mut open = Vec::new();
     for _ in 0..100 {

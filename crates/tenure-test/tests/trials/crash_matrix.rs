@@ -8,7 +8,7 @@ use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::fixtures::answer;
 use tenure_test::fixtures::call::{Call, Output, Running};
 use tenure_test::fixtures::limits::Limits;
-use tenure_test::fixtures::meeting::Met;
+use tenure_test::fixtures::meeting::{Meeting, Met};
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox::Sandbox;
 
@@ -33,6 +33,8 @@ enum Road {
     MakeRoom,
     /// `restart` of a worker that makes room for one that fails.
     RollBack,
+    /// Nothing, for as long as a worker waits for a use.
+    Idle,
 }
 
 #[expect(
@@ -56,10 +58,19 @@ fn road(point: Point) -> Road {
         Point::IncumbentReclaiming => Road::RollBack,
         Point::PinProved => Road::Pin,
         Point::DisagreementRecorded => Road::Disagree,
+        Point::IdleAsked | Point::IdleRuled => Road::Idle,
         Point::DrainAnnounced | Point::ProgramEnded | Point::ShimEnding => Road::Stop,
         _ => Road::Ensure,
     }
 }
+
+/// Whether the call on the road to the point is a `stop`.
+fn is_stopped(point: Point) -> bool {
+    matches!(road(point), Road::Stop | Road::Idle)
+}
+
+/// The line of a worker that ends without use.
+const IDLE: &str = "idle_timeout = \"1s\"\n";
 
 /// One cell of the matrix: a sandbox in which a road leads to the point.
 struct Cell {
@@ -86,17 +97,29 @@ impl Cell {
             Road::Ensure
             | Road::Restart
             | Road::Stop
+            | Road::Idle
             | Road::Pin
             | Road::TakeOver
             | Road::MakeRoom
             | Road::RollBack => ("1.0.0", ["escapee", once.as_str()], "{ http = \"/\" }"),
         };
         let command: Vec<&str> = [BINARIES.program, &oracle, version].into_iter().chain(words).collect();
-        let bake = if point == Point::IncumbentRelieved { "bake = \"1s\"\n" } else { "" };
+        let line = match road(point) {
+            Road::MakeRoom if point == Point::IncumbentRelieved => "bake = \"1s\"\n",
+            Road::Idle => IDLE,
+            Road::Ensure
+            | Road::Restart
+            | Road::Stop
+            | Road::Pin
+            | Road::Disagree
+            | Road::TakeOver
+            | Road::MakeRoom
+            | Road::RollBack => "",
+        };
         let text = format!(
             "[worker.w]\nscope = \"user\"\nversion = \"{version}\"\ncommand = {command:?}\n\
              listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {ready}\n\
-             start_timeout = {:?}\nstop = {{ grace = \"1s\" }}\n{bake}",
+             start_timeout = {:?}\nstop = {{ grace = \"1s\" }}\n{line}",
             limits.boot
         );
         std::fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
@@ -147,6 +170,10 @@ impl Cell {
                 self.ensure().fault(&armed).run().expect(0);
                 self.call(&["stop", "w"]).start()
             }
+            Road::Idle => {
+                self.ensure().fault(&armed).run().expect(0);
+                return self.unused(&meeting);
+            }
             Road::Pin => {
                 self.ensure().run().expect(0);
                 self.call(&["ensure", "w", "--version", "2.0.0"]).run().expect(0);
@@ -156,6 +183,17 @@ impl Cell {
         let met = meeting.meet();
         assert_eq!(met.point, self.point.name());
         drop(std::fs::remove_file(self.sandbox.work().join("broken")));
+        Scene { cell: self, traveller, met }
+    }
+
+    /// Waits until a worker is about to end because nobody uses it, and has it stopped. The next one stays, however
+    /// long the verdict takes.
+    fn unused(self, meeting: &Meeting) -> Scene {
+        let met = meeting.meet();
+        let file = self.sandbox.work().join("tenure.toml");
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        std::fs::write(&file, text.replace(IDLE, "")).expect("a sandbox takes files");
+        let traveller = self.call(&["stop", "w"]).start();
         Scene { cell: self, traveller, met }
     }
 
@@ -204,7 +242,7 @@ impl Cell {
     /// A caller whose worker's shim was struck gets its worker, a stop that is proved, or a failed start that is told.
     fn tells(&self, output: &Output) {
         let told = match road(self.point) {
-            Road::Stop => output.code() == 0,
+            Road::Stop | Road::Idle => output.code() == 0,
             Road::Ensure
             | Road::Restart
             | Road::Pin
@@ -336,11 +374,7 @@ fn a_launcher_stopped_at_any_point_is_named_and_goes_on_when_it_is_continued() {
 #[test]
 fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
     kill_at_each(of_role(PointRole::Worker), |cell, output| {
-        let told = if road(cell.point) == Road::Stop {
-            output.code() == 0
-        } else {
-            output.state() == "spawn-failed"
-        };
+        let told = if is_stopped(cell.point) { output.code() == 0 } else { output.state() == "spawn-failed" };
         assert!(told, "{:?}: {}{}", cell.point, output.stdout, output.stderr);
     });
 }
@@ -348,7 +382,7 @@ fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
 #[test]
 fn a_worker_stopped_at_any_point_is_ended_when_its_time_is_over() {
     stop_at_each(of_role(PointRole::Worker), |cell, output| {
-        let expected = i32::from(road(cell.point) != Road::Stop);
+        let expected = i32::from(!is_stopped(cell.point));
         assert_eq!(output.code(), expected, "{:?}: {}{}", cell.point, output.stdout, output.stderr);
     });
 }

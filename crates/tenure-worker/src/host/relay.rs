@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tenure_core::asker;
 use tenure_core::deadline::Deadline;
+use tenure_core::policy::idle::Use;
 use tenure_core::spec::{Address, ListenMode, Spec, Upstream};
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::paths::StateDir;
@@ -81,7 +82,9 @@ impl ProxiedListeners {
             None
         } else {
             let proxy = Proxy::start(listeners)?;
-            Some(Arc::new(SharedRelay { proxy, status, state, asked: Mutex::default() }))
+            let shared = Arc::new(SharedRelay { proxy, status, state, asked: Mutex::default() });
+            shared.tell_uses();
+            Some(shared)
         };
         Ok(Self { wanted, cwd: spec.cwd.clone(), directory, upstreams: Vec::new(), shared })
     }
@@ -198,6 +201,15 @@ impl SharedRelay {
     fn asked(&self) -> MutexGuard<'_, HashMap<String, Inquiry>> {
         // Poisoning is ignored: no code panics under this lock, and one inquiry more or less does no harm.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of clients that came and went; those that are connected are told by the kernel.
+    fn tell_uses(self: &Arc<Self>) {
+        let weak = Arc::downgrade(self);
+        self.status.add_use(Arc::new(move || {
+            let last = weak.upgrade().and_then(|shared| shared.proxy.last_use());
+            last.map_or(Use::None, Use::Until)
+        }));
     }
 
     fn open(shared: &Arc<Self>, opening: Opening) {

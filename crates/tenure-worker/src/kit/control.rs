@@ -18,6 +18,7 @@ use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::end::stop_and_prove::CONTROL_THREAD;
+use tenure_core::policy::idle::IdleClock;
 use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleExecutor, LifecycleState};
 use tenure_core::protocol::wire::{Answer, Asker, ControlRequest};
 use tenure_core::store::event::What;
@@ -35,6 +36,7 @@ use crate::takeover::incumbent;
 mod accept;
 mod crowd;
 mod peer;
+mod unused;
 
 use peer::{Gone, Peer, PeerMessage, Waiting};
 
@@ -60,8 +62,11 @@ pub(crate) fn start(account: ControlAccount, ownership: Arc<Ownership>, signals:
         peers: Vec::new(),
         reserve: Vec::new(),
         paused_until: None,
+        idle: None,
         uid: user::effective_uid(),
     };
+    let idle_timeout = control.ownership.handshake.spec.idle_timeout.time();
+    control.idle = idle_timeout.map(|time| IdleClock::new(time.duration()));
     control.refill();
     thread::start(CONTROL_THREAD, move || {
         loop {
@@ -79,6 +84,8 @@ struct Control {
     peers: Vec<Peer>,
     reserve: Vec<OwnedFd>,
     paused_until: Option<Duration>,
+    /// The deadline of a worker that ends without use.
+    idle: Option<IdleClock>,
     uid: u32,
 }
 
@@ -112,12 +119,18 @@ impl Control {
             self.accept();
         }
         self.answer_waits();
+        self.end_if_unused();
     }
 
     fn wait(&mut self) -> Wakeup {
         let now = deadline::monotonic();
         self.paused_until = self.paused_until.filter(|until| *until > now);
-        let due = self.peers.iter().filter_map(Peer::due).chain(self.paused_until).min();
+        let unused = self.unused_due(now);
+        let due = self.peers.iter().filter_map(Peer::due).chain(self.paused_until).chain(unused).min();
+        self.wait_for(due.map(|due| due.saturating_sub(now)))
+    }
+
+    fn wait_for(&mut self, limit: Option<Duration>) -> Wakeup {
         let mut interests = vec![
             Interest::new(self.status.changed().as_fd(), Readiness::Read),
             Interest::new(self.signals.as_fd(), Readiness::Read),
@@ -125,7 +138,7 @@ impl Control {
         interests.extend(self.peers.iter().map(|peer| Interest::new(peer.as_fd(), peer.want())));
         let listener = self.ownership.control_listener.listener().filter(|_| self.paused_until.is_none());
         interests.extend(listener.as_ref().map(|listener| Interest::new(listener.as_fd(), Readiness::Read)));
-        if poll::wait(&mut interests, due.map(|due| due.saturating_sub(now))).is_err() {
+        if poll::wait(&mut interests, limit).is_err() {
             // The kernel has no memory for a wait of this size. All peers are closed, and may connect again.
             drop(interests);
             self.peers = Vec::new();
@@ -205,7 +218,12 @@ impl Control {
                 let why = format!("understand the request: {why}");
                 peer.answer(&Answer::refused(why), now)?;
             }
-            PeerMessage::Request(ControlRequest::Hello) => peer.answer(&self.hello(), now)?,
+            PeerMessage::Request(ControlRequest::Hello { look }) => {
+                if !look {
+                    self.note_use(now);
+                }
+                peer.answer(&self.hello(), now)?;
+            }
             PeerMessage::Request(ControlRequest::Wait { until, within_ms, proved }) => {
                 let due = now.saturating_add(Duration::from_millis(within_ms));
                 peer.wait(Waiting { until, proved, due });
@@ -225,6 +243,7 @@ impl Control {
             PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.context.admit(peer.stream())
             {
                 Ok((link, turn)) => {
+                    self.note_use(now);
                     incumbent::start(&self.context, link, turn, *prepare);
                     // The connection is the takeover's from here on.
                     return Err(Gone);
@@ -261,6 +280,7 @@ impl Control {
         if now < waiting.due && !self.status.is_wait_over(waiting.until, waiting.proved) {
             return Ok(());
         }
+        self.note_use(now);
         peer.answer(&self.hello(), now)?;
         self.answer_next(peer, now)
     }
@@ -326,7 +346,8 @@ impl LifecycleExecutor for Announced<'_> {
     fn drain(&mut self) {
         let Stop { end, reason, by } = &self.stop;
         self.control.context.end_announced(*end, reason, false);
-        self.control.ownership.note(What::Draining, by, reason.as_str());
+        let what = if end.event() == LifecycleEvent::Idle { What::Idle } else { What::Draining };
+        self.control.ownership.note(what, by, reason.as_str());
         self.answer_peer();
         fault::reach(Point::DrainAnnounced);
         self.control.status.raise_stop();

@@ -99,7 +99,7 @@ fn wrong_answer(status: &Status, ownership: &Ownership) -> Option<String> {
         Err(_) => return None,
     };
     let own = status.hello();
-    match connection.hello(stage) {
+    match connection.look(stage) {
         Ok(hello) if (hello.generation, &hello.instance) == (own.generation, &own.instance) => None,
         Ok(hello) => {
             Some(format!("generation {} of pid {} answers at its path", hello.generation, hello.identity.pid))

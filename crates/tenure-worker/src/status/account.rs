@@ -26,6 +26,8 @@ pub(super) struct Account {
     pub(super) stall_timeout: Option<Duration>,
     pub(super) asked: Option<Ask>,
     pub(super) stop: Option<StopRequest>,
+    /// Its end was announced because nobody used it.
+    pub(super) ends_unused: bool,
     /// While the incumbent can take the scope back.
     pub(super) probation: Option<OnProbation>,
     /// Since when what is known of a program that is not ready has been so.
@@ -47,6 +49,7 @@ impl Account {
             stall_timeout: limits.stall,
             asked: None,
             stop: None,
+            ends_unused: false,
             probation: None,
             not_ready_since: Duration::ZERO,
             closed: false,
@@ -96,6 +99,7 @@ impl Account {
     pub(super) fn step(&mut self, event: LifecycleEvent) -> Orders {
         let (life, orders) = lifecycle::step(self.life, event);
         self.life = life;
+        self.ends_unused |= event == LifecycleEvent::Idle && !orders.is_empty();
         if life != LifecycleState::Booting {
             self.boot_ends = None;
         }

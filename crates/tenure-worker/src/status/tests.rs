@@ -119,3 +119,32 @@ fn only_a_runtime_that_is_late_is_shown_as_stalled() {
     assert_eq!(late_by(beat, beat + BEAT * 3), None);
     assert_eq!(late_by(beat, beat + BEAT * 4), Some(BEAT * 4));
 }
+
+#[test]
+fn what_the_app_notes_is_a_use_beside_those_that_were_added() {
+    let status = status();
+    let told = |status: &Status| status.uses().iter().map(|source| source()).collect::<Vec<Use>>();
+    assert_eq!(told(&status), [Use::None]);
+    let before = Duration::from_millis(millis(deadline::monotonic()));
+    status.note_use();
+    status.add_use(Arc::new(|| Use::Now));
+    let [Use::Until(noted), Use::Now] = told(&status)[..] else { unreachable!("{:?}", told(&status)) };
+    assert!(noted >= before && noted <= deadline::monotonic());
+}
+
+#[test]
+fn only_an_end_for_lack_of_use_is_told_as_one() {
+    let status = status();
+    let mut carried_out = CarriedOut::default();
+    assert!(!status.happen(LifecycleEvent::Idle, &mut carried_out), "it boots");
+    assert!(status.happen(LifecycleEvent::AppReady, &mut carried_out));
+    assert!(!status.ends_unused());
+    assert!(status.happen(LifecycleEvent::Idle, &mut carried_out));
+    assert_eq!(carried_out.0, ["report_ready", "close_listener", "drain"]);
+    assert!(status.ends_unused());
+
+    let asked = self::status();
+    assert!(asked.happen(LifecycleEvent::StopAsked, &mut CarriedOut::default()));
+    asked.happen(LifecycleEvent::Idle, &mut CarriedOut::default());
+    assert!(!asked.ends_unused(), "somebody asked before");
+}

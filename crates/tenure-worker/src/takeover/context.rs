@@ -50,6 +50,12 @@ struct ContextInner {
     next: bool,
 }
 
+impl ContextInner {
+    fn may_be_taken_back(&self) -> bool {
+        self.incumbent.as_ref().is_some_and(|incumbent| !incumbent.process.has_ended())
+    }
+}
+
 /// When the takeover of an admitted successor can begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -192,6 +198,12 @@ impl TakeoverContext {
         Ok(())
     }
 
+    /// Whether a takeover of this worker's place goes on, or its own is not over: the incumbent can still come back.
+    pub(crate) fn is_engaged(&self) -> bool {
+        let inner = self.inner();
+        inner.busy || inner.next || inner.may_be_taken_back()
+    }
+
     /// The takeover that was admitted is over, one way or the other.
     pub(crate) fn takeover_over(&self) {
         self.inner().busy = false;
@@ -237,7 +249,7 @@ impl TakeoverContext {
     /// Whether the incumbent may still take the scope back. The paths of the scope are then its own as well, and are
     /// not to be removed.
     pub(crate) fn may_be_taken_back(&self) -> bool {
-        self.inner().incumbent.as_ref().is_some_and(|incumbent| !incumbent.process.has_ended())
+        self.inner().may_be_taken_back()
     }
 
     /// The incumbent is gone.

@@ -185,7 +185,7 @@ impl<'context> IncumbentSide<'context> {
                     return IncumbentEvent::Aborted { ends: abort.ends };
                 }
                 Ok(Some(
-                    ControlRequest::Hello
+                    ControlRequest::Hello { .. }
                     | ControlRequest::Wait { .. }
                     | ControlRequest::Stop { .. }
                     | ControlRequest::Prepare(_),

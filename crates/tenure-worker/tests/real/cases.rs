@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tenure_core::fault::Point;
 use tenure_core::launch::end::stop_and_prove::ProvedEnd;
+use tenure_core::protocol::ends::UnaskedEndKind;
 use tenure_core::protocol::wire::{AppState, Hello, Role};
+use tenure_core::spec::IdleTimeout;
 use tenure_core::spec::amount::Span;
 use tenure_core::store::paths::file;
 use tenure_core::store::records::read_ledger;
@@ -34,6 +36,7 @@ cases!(
     a_worker_goes_on_when_its_launcher_died_after_recording_it,
     a_worker_without_descriptors_still_answers,
     a_child_of_a_worker_is_no_worker,
+    a_worker_that_nobody_uses_ends_and_says_so,
 );
 
 fn tcp(hello: &Hello) -> SocketAddr {
@@ -185,4 +188,15 @@ fn a_child_of_a_worker_is_no_worker() {
     let hello = serving(&spec("child"));
     assert_eq!(hello.app.checks[0].detail, "exit status 42");
     stop();
+}
+
+fn a_worker_that_nobody_uses_ends_and_says_so() {
+    let mut spec = spec("serve");
+    spec.idle_timeout = IdleTimeout::after(Span::secs(3));
+    let worker = handle(&serving(&spec));
+    gone(&worker);
+    assert!(happened("Idle: 3s without use"), "{:?}", events());
+    assert!(!state().dir().exists(file::CONTROL).expect("readable"));
+    let end = read_ledger(&state()).expect("readable").last_end().cloned().expect("it is on record");
+    assert_eq!((end.how, end.pid), (UnaskedEndKind::Idle, Some(worker.pid())));
 }

@@ -10,6 +10,9 @@ pub(super) const DURATION: Shape = Pattern(DURATION_PATTERN);
 /// What a duration looks like.
 pub(crate) const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h)$";
 
+/// What a time without use looks like.
+pub(crate) const IDLE_PATTERN: &str = "^(off|[0-9]+(ms|s|m|h))$";
+
 /// A size, as [`tenure_core::spec::amount::Size`] reads it.
 pub(super) const SIZE: Shape = Pattern(SIZE_PATTERN);
 

@@ -90,9 +90,14 @@ pub fn connect(state: &StateDir, stage: Stage) -> Result<Connection<'_>, Silence
 }
 
 impl Connection<'_> {
-    /// Asks who the worker is and how it is.
+    /// Asks who the worker is and how it is, in order to use it.
     pub fn hello(&mut self, stage: Stage) -> Result<Hello, Silence> {
-        self.ask_hello(&ControlRequest::Hello, stage.remaining(), Duration::ZERO)
+        self.ask_hello(&ControlRequest::Hello { look: false }, stage.remaining(), Duration::ZERO)
+    }
+
+    /// Asks the same without a use of the worker: one that nobody uses does not live longer for it.
+    pub fn look(&mut self, stage: Stage) -> Result<Hello, Silence> {
+        self.ask_hello(&ControlRequest::Hello { look: true }, stage.remaining(), Duration::ZERO)
     }
 
     /// Waits until the worker says that `until` holds, or the stage ends. Returns the worker's last answer in both

@@ -16,11 +16,20 @@ pub const FIRST_ANSWER: Duration = Duration::from_millis(500);
 /// second connection is refused. A living worker closes a connection only to make room for a newcomer, hardly twice.
 const CLOSED_AGAIN: usize = 3;
 
-/// Looks once: connect, HELLO. Nothing is written and no lock is taken.
+/// Looks once, for a caller that uses the worker: connect, HELLO. Nothing is written and no lock is taken.
 #[must_use]
 pub fn observe(state: &StateDir, stage: Stage) -> Observation {
-    hello(state, stage)
-        .map_or_else(|silence| from_silence(&silence), |hello| Observation::Answered(Box::new(hello)))
+    observation(hello(state, stage))
+}
+
+/// Looks once, for a caller that only tells what it sees: to the worker this is no use.
+#[must_use]
+pub fn look(state: &StateDir, stage: Stage) -> Observation {
+    observation(unless_closed(stage, || client::connect(state, stage)?.look(stage)))
+}
+
+fn observation(answer: Result<Hello, Silence>) -> Observation {
+    answer.map_or_else(|silence| from_silence(&silence), |hello| Observation::Answered(Box::new(hello)))
 }
 
 /// The same look, with the reason where there is no answer.

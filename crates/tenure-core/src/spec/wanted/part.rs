@@ -183,6 +183,71 @@ impl Default for RestartPolicy {
     }
 }
 
+/// How long a worker lives that nobody uses. Default: off, it lives until somebody stops it.
+///
+/// ```
+/// use tenure::{IdleTimeout, Span};
+///
+/// assert_eq!(IdleTimeout::try_from("30m".to_owned())?, IdleTimeout::after(Span::secs(1800)));
+/// assert_eq!(IdleTimeout::try_from("off".to_owned())?, IdleTimeout::OFF);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IdleTimeout(Option<Span>);
+
+impl IdleTimeout {
+    /// It lives until somebody stops it.
+    pub const OFF: Self = Self(None);
+
+    /// It ends after this time without use; at least one second, which [`Spec::validate`](crate::Spec::validate)
+    /// checks.
+    #[must_use]
+    pub const fn after(time: Span) -> Self {
+        Self(Some(time))
+    }
+
+    /// The time; `None` where it lives until somebody stops it.
+    #[must_use]
+    pub const fn time(self) -> Option<Span> {
+        self.0
+    }
+
+    /// Whether it lives until somebody stops it.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// The word for a worker that lives until somebody stops it.
+const OFF: &str = "off";
+
+impl From<IdleTimeout> for String {
+    fn from(timeout: IdleTimeout) -> Self {
+        timeout.0.map_or_else(|| OFF.to_owned(), |time| time.to_string())
+    }
+}
+
+/// Text that is no time without use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("understand {text:?}: write \"off\" or a duration, such as \"30m\"")]
+pub struct BadIdleTimeout {
+    /// As written.
+    pub text: String,
+}
+
+impl TryFrom<String> for IdleTimeout {
+    type Error = BadIdleTimeout;
+
+    fn try_from(text: String) -> Result<Self, BadIdleTimeout> {
+        if text == OFF {
+            return Ok(Self::OFF);
+        }
+        text.parse().map(Self::after).map_err(|_| BadIdleTimeout { text })
+    }
+}
+
 /// Bounds of the program's log. Default: 10 MB a file, 3 old files.
 ///
 /// ```

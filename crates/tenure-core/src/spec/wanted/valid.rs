@@ -24,6 +24,10 @@ use super::{Address, BadSpec, Forking, Health, HttpCheck, Kind, Listen, ListenMo
 /// needs a longer look watches the worker instead.
 const LONGEST_BAKE: Span = Span::secs(600);
 
+/// Shortest time without use after which a worker ends. Whoever was told that it serves has at least this long to
+/// connect.
+const SHORTEST_IDLE: Span = Span::secs(1);
+
 /// The key of a pattern for lines of the output.
 const LOG_KEY: &str = "ready.log";
 
@@ -394,6 +398,12 @@ fn amounts(spec: &Spec) -> CheckedSpec {
     }
     if spec.bake.is_some_and(|bake| bake.duration() > LONGEST_BAKE.duration()) {
         return bad("bake", "is longer than 10m, and nothing else can take over meanwhile: use less");
+    }
+    if spec.idle_timeout.time().is_some_and(|time| time.duration() < SHORTEST_IDLE.duration()) {
+        return bad(
+            "idle_timeout",
+            "is shorter than 1s, and a caller needs a moment to use the worker that it got: use more, or \"off\"",
+        );
     }
     if spec.logs.size.get() < 4096 {
         return bad("logs", "needs a `size` of at least 4096B");

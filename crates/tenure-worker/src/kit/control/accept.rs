@@ -31,7 +31,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
 
 impl Control {
-    pub(super) fn accept(&mut self) {
+    /// Takes new connections and serves them; whether more may be waiting.
+    pub(super) fn accept(&mut self) -> bool {
         let mut streams = Vec::new();
         while streams.len() < BATCH {
             // No reference to the listener is kept while a peer is served: its STOP closes the listener.
@@ -57,9 +58,11 @@ impl Control {
         }
         let places = MOST_PEERS.saturating_sub(self.peers.len());
         self.close_for_newcomers(streams.len().saturating_sub(places));
+        let is_full = streams.len() == BATCH;
         for stream in streams {
             self.admit(stream);
         }
+        is_full
     }
 
     /// Serves a new connection at once: most have sent their request already. Connections of other users are closed

@@ -228,23 +228,23 @@ mod tests {
     #[test]
     fn a_request_in_pieces_is_heard_when_it_is_whole_and_has_a_time_limit_until_then() {
         let (mut theirs, mut peer) = peer();
-        let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
+        let frame = wire::encode(&ControlRequest::Hello { look: false }).expect("encodes");
         let (first, rest) = frame.split_at(7);
         theirs.write_all(first).expect("room");
         assert!(matches!(hears(&mut peer), Ok(PeerMessage::Nothing)));
         assert!(peer.is_overdue(NOW + FRAME_LIMIT) && !peer.is_overdue(NOW));
         theirs.write_all(rest).expect("room");
-        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Request(ControlRequest::Hello))));
+        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Request(ControlRequest::Hello { .. }))));
         assert_eq!(peer.due(), None);
     }
 
     #[test]
     fn two_requests_in_one_write_are_two_requests() {
         let (mut theirs, mut peer) = peer();
-        let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
+        let frame = wire::encode(&ControlRequest::Hello { look: false }).expect("encodes");
         theirs.write_all(&[frame.clone(), frame].concat()).expect("room");
-        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Request(ControlRequest::Hello))));
-        assert!(matches!(peer.next(NOW), Ok(PeerMessage::Request(ControlRequest::Hello))));
+        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Request(ControlRequest::Hello { .. }))));
+        assert!(matches!(peer.next(NOW), Ok(PeerMessage::Request(ControlRequest::Hello { .. }))));
         assert!(matches!(peer.next(NOW), Ok(PeerMessage::Nothing)));
     }
 

@@ -140,7 +140,7 @@ fn garbage_is_closed_and_an_unknown_verb_is_refused_and_neither_disturbs_others(
         tenure_core::protocol::wire::read(&mut newer).expect("an answer"),
         Answer::Refused { .. }
     ));
-    tenure_core::protocol::wire::write(&mut newer, &ControlRequest::Hello).expect("room");
+    tenure_core::protocol::wire::write(&mut newer, &ControlRequest::Hello { look: false }).expect("room");
     assert!(matches!(tenure_core::protocol::wire::read(&mut newer).expect("an answer"), Answer::Hello(_)));
     good.hello(stage(LONG)).expect("an answer");
 }
@@ -166,7 +166,7 @@ fn a_peer_that_asks_and_never_reads_does_not_keep_others_waiting() {
     let control = control_thread();
     let mut deaf = control.connect().stream().try_clone().expect("a descriptor");
     deaf.set_nonblocking(true).expect("a socket");
-    let frame = tenure_core::protocol::wire::encode(&ControlRequest::Hello).expect("encodes");
+    let frame = tenure_core::protocol::wire::encode(&ControlRequest::Hello { look: false }).expect("encodes");
     // Until the kernel takes no more: the answers back up as well.
     while deaf.write(&frame).is_ok() {}
     control.connect().hello(stage(LONG)).expect("an answer");

@@ -28,18 +28,27 @@ impl Service {
         event: LifecycleEvent,
         message: &str,
     ) -> Option<UnaskedEnd> {
-        let since = self.0?;
         let done = event == LifecycleEvent::Drained;
-        let spec = &ownership.handshake.spec;
         let (how, why) = if done {
             (UnaskedEndKind::Done, "it said that it had ended".to_owned())
         } else {
             (UnaskedEndKind::GaveUp, message.to_owned())
         };
-        let mut end = UnaskedEnd::now(ownership.generation(), spec, how, why);
+        let mut end = self.row(ownership, how, why)?;
+        end.last_words = logs::tail_since(&ownership.state, LogPositions::default());
+        Some(end)
+    }
+
+    /// That it ended because nobody used it, for this reason, where it had served.
+    pub(super) fn unused(&self, ownership: &Ownership, why: String) -> Option<UnaskedEnd> {
+        self.row(ownership, UnaskedEndKind::Idle, why)
+    }
+
+    fn row(&self, ownership: &Ownership, how: UnaskedEndKind, why: String) -> Option<UnaskedEnd> {
+        let since = self.0?;
+        let mut end = UnaskedEnd::now(ownership.generation(), &ownership.handshake.spec, how, why);
         end.pid = Some(std::process::id());
         end.served_ms = Some(millis(monotonic().saturating_sub(since)));
-        end.last_words = logs::tail_since(&ownership.state, LogPositions::default());
         Some(end)
     }
 }

@@ -75,8 +75,13 @@ fn end(
     not_ready: Option<NotReady>,
 ) -> u8 {
     let status = worker.status.clone();
-    let unasked = status.life() == LifecycleState::Active;
-    if let Some(end) = worker.service.ended(&worker.ownership, event, words.1).filter(|_| unasked) {
+    let noted = if status.ends_unused() {
+        worker.service.unused(&worker.ownership, worker.stop_reason())
+    } else {
+        let unasked = status.life() == LifecycleState::Active;
+        worker.service.ended(&worker.ownership, event, words.1).filter(|_| unasked)
+    };
+    if let Some(end) = noted {
         worker.note_end(end);
     }
     status.end_within(worker.ownership.handshake.spec.end_budget());
