@@ -57,6 +57,8 @@ pub enum Mutation {
     EarlyLook,
     /// `stop --hold` is recorded only when the worker is gone and the gate is left.
     LateDown,
+    /// A worker that nobody uses closes its control socket last, after its end is decided.
+    ClosedLast,
     /// The incumbent's app accepts until the successor says that it serves.
     AcceptsUntilAck,
     /// The incumbent answers callers until the successor says that it serves.

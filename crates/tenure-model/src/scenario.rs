@@ -62,6 +62,8 @@ pub struct Limits {
     pub overruns: u8,
     /// Of a single worker: its program closes the descriptors that it inherited, its lock among them.
     pub sheds: u8,
+    /// Of a single worker: the time of a worker is over without a use.
+    pub idles: u8,
     /// Of a takeover: a wait for the other side ends before its answer.
     pub lates: u8,
     /// Of a takeover: the connection between the two workers ends while both live.
@@ -90,6 +92,7 @@ impl Limits {
         budgets: 0,
         overruns: 0,
         sheds: 0,
+        idles: 0,
         lates: 0,
         cuts: 0,
         failures: 0,

@@ -11,6 +11,7 @@ mod pinning;
 mod retiring;
 mod starting;
 mod state;
+mod unused;
 mod worker;
 
 pub(crate) mod catalog;
@@ -24,8 +25,8 @@ use crate::single::moves::Move;
 use crate::single::state::{LAUNCHERS, Launcher, Pc, SLOTS, State, Worker};
 
 pub use crate::single::invariant::{
-    BOUNDED, BOUNDED_CALL, DOWN, GENERATIONS, HEARD, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_APP,
-    ONE_GENERATION, ONE_PROGRAM, ONE_WORKER, PATH, PINNED, PUT_BACK, REST, SOUND, witness,
+    BOUNDED, BOUNDED_CALL, DOWN, GENERATIONS, HEARD, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, NOT_MISLED,
+    ONE_APP, ONE_GENERATION, ONE_PROGRAM, ONE_WORKER, PATH, PINNED, PUT_BACK, REST, SOUND, witness,
 };
 
 pub(crate) fn run(scenario: &Scenario, until: HasDiscoveries) -> Explored {
@@ -62,6 +63,7 @@ impl Model for Single {
             downed: false,
             pin_left_damage: false,
             start_ignored: false,
+            misled: false,
         }]
     }
 

@@ -77,6 +77,7 @@ broken_rules! {
     a_free_lock_taken_for_a_death_makes_two_programs => "a free lock proves that a program is gone";
     a_launcher_that_ends_a_booting_worker_does_harm => "a launcher ends a worker that boots";
     a_socket_removed_without_the_lease_is_the_successors => "the socket is removed without the lease";
+    a_worker_that_closes_its_socket_last_misleads_a_caller => "an unused worker closes its socket last";
     a_draining_worker_that_is_forced_at_once_is_cut_off => "a draining worker is forced at once";
     a_slow_worker_that_is_forced_at_once_is_cut_off => "a silent worker is forced after the first look";
     a_spent_budget_that_forces_cuts_a_drain_off => "a spent budget forces a draining worker";

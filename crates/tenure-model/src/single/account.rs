@@ -24,10 +24,10 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     check_persons_answer(rules, s, me, outcome);
 }
 
-/// Whether nothing has gone wrong but what a call must cope with: slow answers and time.
+/// Whether nothing has gone wrong but what a call must cope with: slow answers, time, and ends without use.
 fn is_undisturbed(rules: &Rules, s: &State) -> bool {
     let mut left = s.left;
-    (left.slow, left.ticks) = (rules.limits.slow, rules.limits.ticks);
+    (left.slow, left.ticks, left.idles) = (rules.limits.slow, rules.limits.ticks, rules.limits.idles);
     left == rules.limits
 }
 

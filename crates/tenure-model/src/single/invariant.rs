@@ -52,6 +52,9 @@ pub const HEARD: &str = "what a person started is not held down";
 /// Most entries of one call into the gate: one for each version, and one for each fault of the largest scenario.
 const MOST_GATE_ENTRIES: u8 = 12;
 
+/// A worker that ends for lack of use misleads nobody.
+pub const NOT_MISLED: &str = "no caller is told of a worker that has decided to end";
+
 /// The properties of every exploration.
 pub(super) fn always() -> Vec<Property<Single>> {
     vec![
@@ -96,6 +99,7 @@ pub(super) fn always() -> Vec<Property<Single>> {
                     .any(|worker| matches!(worker.state, LifecycleState::Booting | LifecycleState::Active))
         }),
         Property::always(HEARD, |_, s: &State| !s.start_ignored),
+        Property::always(NOT_MISLED, |_, s: &State| !s.misled),
     ]
 }
 
@@ -147,6 +151,8 @@ pub mod witness {
     pub const RELEASED: &str = "a person starts what was held down";
     /// A launcher of another app was refused.
     pub const STRANGER: &str = "a stranger is refused";
+    /// A caller waits for the end of a worker that nobody used.
+    pub const UNUSED: &str = "a caller meets the end of an unused worker";
     /// A worker was left alone although it says that it is another version.
     pub const DISAGREES: &str = "a disagreement is left in peace";
 }
@@ -188,6 +194,11 @@ pub(super) fn witness(name: &'static str) -> Property<Single> {
         },
         witness::STRANGER => |rules, s| {
             any(s, |one| one.pc == Pc::Done(Outcome::Refused) && rules.policy.is_taken(s.desired, one.level))
+        },
+        witness::UNUSED => |rules, s| {
+            rules.limits.idles > s.left.idles
+                && present(s).any(|worker| worker.is(LifecycleState::Draining))
+                && any(s, |one| one.pc == Pc::TakeLease)
         },
         witness::DISAGREES => |_, s| ended(s, Outcome::Refused) && active(s).count() > 0,
         // An unknown name is never seen, so the exploration fails.

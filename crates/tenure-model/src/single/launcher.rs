@@ -15,7 +15,7 @@ use crate::real::{self, Choice, Level, Looks, ModelCallTarget, ModelTarget, Seen
 use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::single::state::{LAUNCHERS, Launcher, News, Outcome, Pc, State, Why};
-use crate::single::{account, worker};
+use crate::single::{account, unused, worker};
 
 /// What a look at the scope shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +46,15 @@ pub(super) fn observe(s: &State, quality: LookQuality) -> Seen {
         (Sight::Nobody, LookQuality::Late) => draining(s).map_or(Seen::Nobody, looks),
         (Sight::Nobody, LookQuality::Clear | LookQuality::Slow) => Seen::Nobody,
     }
+}
+
+/// The same for a caller who uses the worker, if it gets its answer in time.
+fn observe_to_use(rules: &Rules, s: &mut State, quality: LookQuality) -> Seen {
+    let seen = observe(s, quality);
+    if quality == LookQuality::Clear {
+        unused::answer(rules, s);
+    }
+    seen
 }
 
 /// A worker that has announced its end and still answers earlier connections.
@@ -127,7 +136,7 @@ pub(super) fn is_known(rules: &Rules, s: &State, me: u8) -> bool {
 
 fn look(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let Launcher { level: criteria, memory, .. } = *s.launcher(me);
-    let seen = observe(s, quality);
+    let seen = observe_to_use(rules, s, quality);
     let (choice, remembered) =
         rules.policy.choose(Question { criteria, target: ModelTarget::Unknown, seen, memory });
     if rules.breaks(Mutation::EarlyLook) {
@@ -224,7 +233,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
         record = rules.policy.change(record, Change::Up);
     }
     let wanted = target(rules, s, me, record);
-    let seen = observe(s, quality);
+    let seen = observe_to_use(rules, s, quality);
     let (choice, memory) = rules.policy.choose(Question { criteria, target: wanted.target, seen, memory });
     if choice != Choice::Refuse {
         if lost && record != s.desired {

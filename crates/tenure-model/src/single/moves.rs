@@ -12,7 +12,7 @@ use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::single::launcher::{self, LookQuality};
 use crate::single::state::{LAUNCHERS, News, Outcome, Pc, SLOTS, State, Why};
-use crate::single::{pinning, retiring, starting, worker};
+use crate::single::{pinning, retiring, starting, unused, worker};
 
 /// One thing that happens. Numbers are launchers, or slots of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +43,10 @@ pub(crate) enum Move {
     Hangs(u8),
     /// An active app fails for good.
     Fail(u8),
+    /// The time of an active worker is over without a use.
+    Unused(u8),
+    /// A worker that nobody uses ends.
+    EndsUnused(u8),
     /// A launcher's budget ends while it waits for an event that may still come.
     Budget(u8),
     /// The time of the launcher's hold of the gate is over.
@@ -64,6 +68,9 @@ pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
     for slot in numbers(SLOTS) {
         if worker::may_go_on(s, slot) {
             out.push(Move::Work(slot));
+        }
+        if unused::may_end(s, slot) {
+            out.push(Move::EndsUnused(slot));
         }
         if let Some(event) = worker::deadline(rules, s, slot) {
             out.push(Move::Watchdog(slot, event));
@@ -204,6 +211,9 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
         if worker.present {
             afflict(s, slot, out);
         }
+        if unused::may_be_unused(s, slot) {
+            out.push(Move::Unused(slot));
+        }
         if s.left.sheds > 0 && worker.program && !worker.lock_closed {
             out.push(Move::Shed(slot));
         }
@@ -288,6 +298,8 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
             s.worker(slot).program = false;
             worker::happen(s, slot, LifecycleEvent::AppFailed);
         }
+        Move::Unused(slot) => unused::time_is_over(s, slot),
+        Move::EndsUnused(slot) => unused::end(s, slot),
         Move::Overrun(me) => {
             s.left.overruns -= 1;
             s.gate = NOBODY;

@@ -204,6 +204,10 @@ pub(super) struct Worker {
     pub(super) program: bool,
     /// That program has closed the lock that it inherited.
     pub(super) lock_closed: bool,
+    /// Its time without use is over, and it is about to end.
+    pub(super) unused: bool,
+    /// A caller was told since then that it serves.
+    pub(super) told: bool,
 }
 
 /// A state.
@@ -245,6 +249,8 @@ pub(crate) struct State {
     pub(super) pin_left_damage: bool,
     /// A person's start succeeded, but the record still holds the worker down.
     pub(super) start_ignored: bool,
+    /// A worker ended for lack of use after a caller was told that it serves.
+    pub(super) misled: bool,
 }
 
 impl Launcher {
@@ -288,6 +294,8 @@ impl Worker {
         stopped: false,
         program: false,
         lock_closed: false,
+        unused: false,
+        told: false,
     };
 
     pub(super) fn is(&self, state: LifecycleState) -> bool {
