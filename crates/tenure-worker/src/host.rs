@@ -55,6 +55,7 @@ pub mod readiness;
 mod relay;
 pub(crate) mod resources;
 pub mod shim;
+mod stand_ins;
 mod variables;
 
 use diagnosis::UnreadyEnd;
@@ -62,6 +63,7 @@ use end_record::EndRecord;
 use hooks::TakeoverRequests;
 use last_good::LastGood;
 use not_ready::UnreadyProgram;
+use preflight::Preflight;
 use resources::{ResourceError, Resources};
 
 /// The stage of a failure of the program itself.
@@ -124,7 +126,7 @@ fn run_preflight(standby: &Standby) -> Result<(), String> {
     let handshake = standby.handshake();
     let left = handshake.booting_until.ahead_of(&Moment::now());
     let limit = Deadline::start(left.saturating_sub(KILL_GRACE).max(left / 2));
-    preflight::run(&handshake.spec, &preflight::variables(handshake), limit)
+    Preflight::of(handshake)?.map_or(Ok(()), |preflight| preflight.run(limit))
 }
 
 /// All that a host needs beside the worker, and the hooks by which a takeover reaches it.

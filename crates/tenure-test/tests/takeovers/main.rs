@@ -6,6 +6,7 @@ mod counts;
 mod dead_ends;
 mod fence;
 mod kinds;
+mod preflight;
 mod probation;
 mod replay;
 mod rollback;

@@ -1,6 +1,7 @@
 //! A command of the spec that is not the program: a check, or the preflight.
 
 use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use tenure_core::spec::program;
@@ -22,6 +23,8 @@ pub(super) struct Command {
     pub(super) variables: Vec<(String, String)>,
     /// Its umask.
     pub(super) umask: u32,
+    /// Its soft limit of open files.
+    pub(super) nofile: u64,
 }
 
 /// A command that could not be started.
@@ -44,12 +47,18 @@ impl Command {
 
     /// Starts it in a session of its own; `output` is for both of its streams.
     pub(super) fn start(&self, output: Stream<'_>) -> Result<Child, NotStarted> {
+        self.start_with(output, &[])
+    }
+
+    /// The same, with these listeners from descriptor 3 on.
+    pub(super) fn start_with(&self, output: Stream<'_>, listeners: &[OwnedFd]) -> Result<Child, NotStarted> {
         let name = self.words.first().map_or("", String::as_str);
         let program = program::resolve(name, &self.cwd, variables::value(&self.variables, "PATH"))
             .map_err(|error| NotStarted { why: causes::in_one_line(&error), lasting: true })?;
         let args: Vec<OsString> =
             self.words.iter().skip(1).map(|word| os_text::os(word).into_owned()).collect();
         let env = os_text::variables(self.variables.iter().map(|(name, value)| (name, value)));
+        let fds: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
         let launch = Launch {
             args: &args,
             env: &env,
@@ -57,6 +66,9 @@ impl Command {
             stderr: output,
             session: true,
             umask: Some(self.umask),
+            nofile: Some(self.nofile),
+            fds: &fds,
+            pid_env: (!fds.is_empty()).then_some("LISTEN_PID"),
             ..Launch::new(&program, &self.cwd)
         };
         spawn::child(&launch)

@@ -11,7 +11,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tenure_core::asker;
@@ -59,6 +59,40 @@ struct Opening {
     tree: u32,
 }
 
+/// Where a program is to listen behind its proxied listeners.
+pub(super) struct Chosen {
+    /// What tells it.
+    pub(super) variables: Vec<(String, String)>,
+    upstreams: Vec<(String, Address)>,
+}
+
+/// Chooses what the upstreams of these listeners leave open: free ports, and paths in `directory`.
+pub(super) fn choose(wanted: &[(String, Upstream)], cwd: &Path, directory: &Path) -> io::Result<Chosen> {
+    let (mut held, mut variables, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, to) in wanted {
+        let (address, told) = match to {
+            Upstream::Port(_) => {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                let address = listener.local_addr()?;
+                held.push(listener);
+                (Address::Tcp(address), address.port().to_string())
+            }
+            Upstream::Path(_) => {
+                let address = Address::Unix(sockets::private_path(directory)?);
+                let told = address.text();
+                (address, told)
+            }
+            Upstream::Address(_) | Upstream::Socket(_) | _ => {
+                let address = to.fixed(cwd).ok_or(io::ErrorKind::Unsupported)?;
+                (address, String::new())
+            }
+        };
+        variables.extend(to.variable().map(|name| (name.to_owned(), told)));
+        upstreams.push((name.clone(), address));
+    }
+    Ok(Chosen { variables, upstreams })
+}
+
 impl ProxiedListeners {
     /// Gets the proxied listeners of `listen` by their names from `take`. No client is let through yet.
     pub(super) fn gather(
@@ -103,28 +137,7 @@ impl ProxiedListeners {
     /// gets another port.
     pub(super) fn choose(&mut self) -> io::Result<Vec<(String, String)>> {
         self.clear_chosen();
-        let (mut held, mut variables, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, to) in &self.wanted {
-            let (address, told) = match to {
-                Upstream::Port(_) => {
-                    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-                    let address = listener.local_addr()?;
-                    held.push(listener);
-                    (Address::Tcp(address), address.port().to_string())
-                }
-                Upstream::Path(_) => {
-                    let address = Address::Unix(sockets::private_path(&self.directory)?);
-                    let told = address.text();
-                    (address, told)
-                }
-                Upstream::Address(_) | Upstream::Socket(_) | _ => {
-                    let address = to.fixed(&self.cwd).ok_or(io::ErrorKind::Unsupported)?;
-                    (address, String::new())
-                }
-            };
-            variables.extend(to.variable().map(|name| (name.to_owned(), told)));
-            upstreams.push((name.clone(), address));
-        }
+        let Chosen { variables, upstreams } = choose(&self.wanted, &self.cwd, &self.directory)?;
         self.upstreams = upstreams;
         Ok(variables)
     }

@@ -140,6 +140,7 @@ impl Resources {
             cwd: &self.plan.cwd,
             variables: &self.plan.variables,
             umask: self.plan.umask,
+            nofile: self.plan.nofile,
         }
     }
 

@@ -32,7 +32,7 @@ impl ReadinessKind for Exec {
         let of_descriptors = |name: &str| name.starts_with("LISTEN_") || name == READY_VARIABLE;
         let variables = program.variables.iter().filter(|(name, _)| !of_descriptors(name)).cloned().collect();
         let (words, cwd) = (self.0.clone(), program.cwd.to_owned());
-        Some(Box::new(Command { words, cwd, variables, umask: program.umask }))
+        Some(Box::new(Command { words, cwd, variables, umask: program.umask, nofile: program.nofile }))
     }
 }
 

@@ -64,6 +64,8 @@ pub(in crate::host) struct CheckedProgram<'a> {
     pub(in crate::host) cwd: &'a Path,
     pub(in crate::host) variables: &'a [(String, String)],
     pub(in crate::host) umask: u32,
+    /// Its soft limit of open files.
+    pub(in crate::host) nofile: u64,
 }
 
 /// What a program tells.

@@ -51,7 +51,7 @@ fn serve(listener: TcpListener, answers: &'static [&'static str]) -> JoinHandle<
 fn exec(words: &[&str]) -> Command {
     let words = words.iter().map(|&word| word.to_owned()).collect();
     let variables = vec![("PATH".into(), "/usr/bin:/bin".into())];
-    Command { words, cwd: "/".into(), variables, umask: 0o022 }
+    Command { words, cwd: "/".into(), variables, umask: 0o022, nofile: 1024 }
 }
 
 fn asked(check: &dyn ProgramCheck, limit: Duration) -> CheckResult {
