@@ -1,7 +1,7 @@
 //! Following the names of the workers that a worker depends on, through the files that describe them.
 //!
-//! A name of a user's or system's file leads to no project: what a user's worker depends on must not depend on a directory
-//! that somebody else wrote. Runs nothing.
+//! A name of a user's or system's file leads to no project: what a user's worker depends on must not depend on a
+//! directory that somebody else wrote. Runs nothing.
 
 use tenure_core::Scope;
 

@@ -1,8 +1,8 @@
 //! Ensuring the workers that a worker depends on, before it is started.
 //!
 //! A story finds out under its gate what it would start. If that depends on other workers, the story leaves the gate,
-//! ensures them here, and enters again: no gate is held while another worker boots. What the story then starts under the
-//! gate is looked at once more, so nothing is started whose dependencies this call has not ensured.
+//! ensures them here, and enters again: no gate is held while another worker boots. What the story then starts is looked
+//! at once more under the gate, so nothing is started whose dependencies this call has not ensured.
 //!
 //! Each dependency is ensured as if somebody asked for it, within what is left of the call's one budget, and those
 //! without an order between them at the same time. One that is up costs one answer, and its own dependencies are not

@@ -1,5 +1,5 @@
-//! What a restart starts, by the record and by the request. Everything that is known to speak against the start is found
-//! here, before anything is stopped; nothing is written.
+//! What a restart starts, by the record and by the request. Everything that is known to speak against the start is
+//! found here, before anything is stopped; nothing is written.
 
 use crate::deadline::Moment;
 use crate::error::{Error, ErrorKind, stage};
