@@ -39,7 +39,7 @@ mod variables;
 mod worker;
 
 pub(crate) use check::{CheckReport, ConfigFault, ConfigNotice, SoundWorker};
-pub(crate) use error::{ConfigError, quoted, shell, word};
+pub(crate) use error::{ConfigError, shell, word};
 pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile, here};
 pub(crate) use origin::{Setting, ValueSource, written};
 pub(crate) use passed::Passed;

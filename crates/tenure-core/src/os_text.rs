@@ -92,6 +92,50 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Whether a character changes how the text around it is shown, and shows nothing itself: control characters, and those
+/// of Unicode that turn the direction of writing, join, or take no room.
+#[must_use]
+pub fn is_invisible(one: char) -> bool {
+    let code = u32::from(one);
+    let formats = [
+        0x00AD..=0x00AD,
+        0x061C..=0x061C,
+        0x200B..=0x200F,
+        0x2028..=0x202E,
+        0x2060..=0x206F,
+        0xFEFF..=0xFEFF,
+    ];
+    one.is_control() || formats.iter().any(|range| range.contains(&code))
+}
+
+/// The text as one word of a shell. Characters that show nothing, and bytes that are not UTF-8, are written as `$'…'` has
+/// them.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let plain = |one: char| (one.is_alphanumeric() || "/._-+@:,=%".contains(one)) && byte_of(one).is_none();
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let special = |one: char| is_invisible(one) || byte_of(one).is_some();
+    if !text.chars().any(special) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut word = String::from("$'");
+    for one in text.chars() {
+        match (one, byte_of(one)) {
+            ('\n', _) => word.push_str(r"\n"),
+            ('\'' | '\\', _) => word.extend(['\\', one]),
+            (_, Some(byte)) => word.extend([format!(r"\x{byte:02x}")]),
+            (_, None) if is_invisible(one) => {
+                word.extend(one.to_string().bytes().map(|byte| format!(r"\x{byte:02x}")));
+            }
+            (_, None) => word.push(one),
+        }
+    }
+    word.push('\'');
+    word
+}
+
 /// The byte that a character stands for, if it stands for one.
 #[must_use]
 pub fn byte_of(one: char) -> Option<u8> {

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tenure_core::os_text;
 use tenure_core::spec::scope;
 use tenure_sys::census::{Census, SeenProcess};
 
@@ -135,9 +136,7 @@ fn is_hidden<'above>(
 
 /// A path as one word of a shell, for what a person is to type.
 pub(crate) fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |one: char| one.is_alphanumeric() || "/._-+@:,".contains(one);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    os_text::shell_word(&os_text::text(path.as_os_str()))
 }
 
 /// A span as people read it: `850 ms`, `12 s`, `4 min`, `3 h`.

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use tenure_core::os_text::PathText;
+use tenure_core::os_text::{PathText, shell_word};
 
 use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
 use crate::config::{
-    self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustStanding, TrustedFiles, quoted,
-    shell, word,
+    self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustStanding, TrustedFiles, shell,
+    word,
 };
 use crate::output::account;
 use crate::output::failure::Failure;
@@ -153,7 +153,7 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
     for (what, words) in commands {
         lines.extend(words.into_iter().map(|words| format!("    {what}: {}", shell(words))));
     }
-    lines.push(format!("    runs in: {}", quoted(&plan.cwd)));
+    lines.push(format!("    runs in: {}", shell_word(&plan.cwd)));
     let whose = if plan.scope == plan.name { "one for the user" } else { "one for this key" };
     lines.push(format!("    runs as: {}, {whose}", plan.scope));
     if !plan.depends.is_empty() {
@@ -165,7 +165,7 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
         .map(|listen| format!("    listens on: {} ({})", account::wanted_address(listen), listen.name));
     lines.extend(listen);
     if let Some(file) = &plan.env_file {
-        lines.push(format!("    gets the variables of: {}", quoted(file)));
+        lines.push(format!("    gets the variables of: {}", shell_word(file)));
     }
     if !plan.keeps.is_empty() {
         lines.push(format!("    gets from the caller: {}", plan.keeps.join(", ")));
@@ -173,9 +173,9 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
     lines.extend(plan.set.iter().map(|(name, value)| match value {
         Some(value) if value.len() > LONGEST => {
             let short: String = value.chars().take(LONGEST).collect();
-            format!("    sets: {name}={}… ({} bytes; the file has the rest)", quoted(&short), value.len())
+            format!("    sets: {name}={}… ({} bytes; the file has the rest)", shell_word(&short), value.len())
         }
-        Some(value) => format!("    sets: {name}={}", quoted(value)),
+        Some(value) => format!("    sets: {name}={}", shell_word(value)),
         None => format!("    sets: {name}, whose value is not shown, because its name looks secret"),
     }));
     lines

@@ -248,39 +248,12 @@ impl ConfigError {
 
 /// A path as one word of a shell.
 pub(crate) fn word(path: &Path) -> String {
-    quoted(&os_text::text(path.as_os_str()))
-}
-
-/// Text as one word of a shell. Control characters and bytes that are not UTF-8 are written as `$'…'` has them.
-pub(crate) fn quoted(text: &str) -> String {
-    let plain =
-        |one: char| (one.is_alphanumeric() || "/._-+@:,=%".contains(one)) && os_text::byte_of(one).is_none();
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    let special = |one: char| one.is_control() || os_text::byte_of(one).is_some();
-    if !text.chars().any(special) {
-        return format!("'{}'", text.replace('\'', r"'\''"));
-    }
-    let mut quoted = String::from("$'");
-    for one in text.chars() {
-        match (one, os_text::byte_of(one)) {
-            ('\n', _) => quoted.push_str(r"\n"),
-            ('\'' | '\\', _) => quoted.extend(['\\', one]),
-            (_, Some(byte)) => quoted.extend([format!(r"\x{byte:02x}")]),
-            (_, None) if one.is_control() => {
-                quoted.extend(one.to_string().bytes().map(|byte| format!(r"\x{byte:02x}")));
-            }
-            (_, None) => quoted.push(one),
-        }
-    }
-    quoted.push('\'');
-    quoted
+    os_text::shell_word(&os_text::text(path.as_os_str()))
 }
 
 /// A command as a shell takes it.
 pub(crate) fn shell(words: &[String]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| os_text::shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -299,5 +272,6 @@ mod tests {
             shell(&["sh".into(), "-c".into(), "echo\na; \u{1b}[2J".into(), String::new()]),
             r"sh -c $'echo\na; \x1b[2J' ''"
         );
+        assert_eq!(shell(&["rm\u{202e}".into(), "\u{feff}".into()]), r"$'rm\xe2\x80\xae' $'\xef\xbb\xbf'");
     }
 }

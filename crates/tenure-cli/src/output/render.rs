@@ -243,10 +243,11 @@ fn in_a_line(kind: ErrorKind, text: &str) -> String {
     what.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Text from outside, without control characters that could move the cursor or change the terminal. Several lines, as
+/// Text from outside, without characters that could move the cursor, change the terminal, or show other words than those
+/// that are there. Several lines, as
 /// of a script in a command line, become one with `\n` between them.
 pub(crate) fn printable(line: &str) -> String {
-    let safe = |one: char| if one.is_control() && one != '\t' { '\u{FFFD}' } else { one };
+    let safe = |one: char| if os_text::is_invisible(one) && one != '\t' { '\u{FFFD}' } else { one };
     os_text::shown(line.trim_end_matches('\n')).replace('\n', "\\n").chars().map(safe).collect()
 }
 
@@ -257,6 +258,7 @@ mod tests {
     #[test]
     fn a_strangers_line_cannot_drive_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\tc"), "a\u{FFFD}[2Jb\tc");
+        assert_eq!(printable("a\u{202e}b\u{200b}"), "a\u{FFFD}b\u{FFFD}");
         assert_eq!(printable("sh -c true;\nexit\n"), "sh -c true;\\nexit");
     }
 }

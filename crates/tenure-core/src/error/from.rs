@@ -13,6 +13,7 @@ use crate::launch::end::orphans::OrphanError;
 use crate::launch::end::stop_and_prove::RetireError;
 use crate::launch::start::StartError;
 use crate::launch::start::limits::Unfit;
+use crate::launch::start::listen::ListenError;
 use crate::launch::start::recipe::RecipeError;
 use crate::policy::decide::Refusal;
 use crate::store::clearing::ClearingError;
@@ -130,6 +131,7 @@ impl From<StartError> for Error {
             StartError::Orphan(source) => source.into(),
             StartError::Record(source) => source.into(),
             StartError::TimedOut(source) => source.into(),
+            StartError::Listen(ListenError::Record(source)) => source.into(),
             StartError::Listen(source) => Self::spawn_failed(&source, stage::LISTEN),
             StartError::Recipe(source) => source.into(),
         }

@@ -192,7 +192,7 @@ fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
-fn write(
+pub(super) fn write(
     state: &StateDir,
     name: &'static str,
     record: &impl Serialize,

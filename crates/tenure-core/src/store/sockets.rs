@@ -7,11 +7,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tenure_sys::dir::Dir;
 use tenure_sys::discard::best_effort;
 use tenure_sys::socket::{PATH_LIMIT, SocketPlace, Standing};
 
 use crate::os_text;
 use crate::store::paths::{StateDir, file};
+use crate::store::records::{self, RecordError};
 
 /// Largest record that is read.
 const LONGEST: u64 = 1024 * 1024;
@@ -23,14 +25,14 @@ pub fn is_ours(state: &StateDir, path: &Path) -> bool {
 }
 
 /// Puts a path on record, durably. Paths in the scope's directory need no record.
-pub fn add(state: &StateDir, path: &Path) -> io::Result<()> {
+pub fn add(state: &StateDir, path: &Path) -> Result<(), RecordError> {
     if is_ours(state, path) {
         return Ok(());
     }
     let mut paths = recorded(state);
     paths.push(path.to_owned());
     let texts: Vec<String> = paths.iter().map(|path| os_text::text(path.as_os_str())).collect();
-    state.dir().write_atomic(file::SOCKETS, &serde_json::to_vec(&texts)?)
+    records::write(state, file::SOCKETS, &texts, Dir::write_atomic)
 }
 
 /// Removes every recorded socket on which nobody listens, and every one in the scope's directory. For the holder of

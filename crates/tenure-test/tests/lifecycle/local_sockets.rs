@@ -238,6 +238,24 @@ fn a_path_that_was_removed_is_a_finding_and_a_restart_makes_it_again() {
     stop(&sandbox).expect(0);
 }
 
+/// As on a full disk: nothing is bound, and nothing counts against the version.
+#[test]
+fn a_list_of_sockets_that_cannot_be_written_is_a_fault_of_the_state_directory() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    described(&sandbox, INHERITED);
+    let path = path(&sandbox);
+    stop(&sandbox).expect(0);
+    let list = sandbox.scope("w").join("sockets.json");
+    fs::remove_file(&list).expect("it was written");
+    fs::create_dir(&list).expect("free");
+    let refused = ensure(&sandbox).run().expect(4);
+    assert_eq!(refused.state(), "state-unusable", "{}", refused.stdout);
+    assert!(complaint(&refused).contains("sockets.json"), "{}", refused.stdout);
+    fs::remove_dir(&list).expect("it is empty");
+    assert_eq!(self::path(&sandbox), path);
+    stop(&sandbox).expect(0);
+}
+
 #[test]
 fn a_directory_that_is_missing_is_named_with_what_makes_it() {
     let sandbox = BINARIES.sandbox(&[]);

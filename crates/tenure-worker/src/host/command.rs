@@ -42,7 +42,7 @@ impl Command {
 
     /// As a shell reads it.
     pub(super) fn typed(&self) -> String {
-        self.words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+        self.words.iter().map(|word| os_text::shell_word(word)).collect::<Vec<_>>().join(" ")
     }
 
     /// Starts it in a session of its own; `output` is for both of its streams.
@@ -79,13 +79,4 @@ impl Command {
     pub(super) fn kill_group(child: &Child) {
         best_effort(tree::signal_group(child.handle(), Signal::Kill));
     }
-}
-
-/// A word as a shell reads it.
-pub(super) fn shell_word(word: &str) -> String {
-    let plain = |one: char| one.is_ascii_alphanumeric() || "_-./:=@%+,".contains(one);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -5,10 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use tenure_core::os_text::shell_word;
 use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::spec::{Address, HttpCheck, ListenMode, Ready, Stdin};
 
-use super::command::shell_word;
 use super::readiness::AnswerKind;
 use super::shim::LeftProcess;
 

@@ -7,6 +7,7 @@ use tenure_sys::dir::DirError;
 use tenure_sys::socket::{PATH_LIMIT, SocketOwner};
 
 use crate::spec::Address;
+use crate::store::records::RecordError;
 
 /// A socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,9 @@ pub enum ListenError {
         #[source]
         source: DirError,
     },
+    /// The list of the scope's local sockets cannot be written. No socket was bound.
+    #[error(transparent)]
+    Record(RecordError),
     /// A program cannot bind so long a path.
     #[error(
         "listen on {} for {name:?}: the path has {} bytes, and a program can bind {PATH_LIMIT} at most",
@@ -109,7 +113,7 @@ impl ListenError {
             | Self::Directory { .. }
             | Self::TooLong { .. } => true,
             Self::Bind { source, .. } => !matches!(source.raw_os_error(), Some(11 | 12 | 23 | 24 | 105)),
-            Self::Control(_) => false,
+            Self::Control(_) | Self::Record(_) => false,
         }
     }
 }

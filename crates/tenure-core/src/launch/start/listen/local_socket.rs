@@ -65,7 +65,7 @@ fn record(state: &StateDir, spec: &Spec) -> Result<(), ListenError> {
         if is_program && path.as_os_str().len() > PATH_LIMIT {
             return Err(ListenError::TooLong { name: name.to_owned(), path });
         }
-        sockets::add(state, &path).map_err(|source| failed(name, &path, source))?;
+        sockets::add(state, &path).map_err(ListenError::Record)?;
     }
     Ok(())
 }
