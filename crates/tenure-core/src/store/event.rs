@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 
 use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
@@ -177,8 +178,20 @@ pub fn append(state: &StateDir, event: &Event) -> io::Result<()> {
     };
     line.push(b'\n');
     let mut file = state.dir().open_append(file::EVENTS)?;
+    if !ends_with_a_line(state, &file)? {
+        line.insert(0, b'\n');
+    }
     file.write_all(&line)?;
     if fstat(file.as_fd())?.len > ROTATE_AT { rotate(state, file) } else { Ok(()) }
+}
+
+/// Whether the next event begins a line: a write that was cut off by a full disk or a crash has left none.
+fn ends_with_a_line(state: &StateDir, file: &File) -> io::Result<bool> {
+    let Some(end) = fstat(file.as_fd())?.len.checked_sub(1) else { return Ok(true) };
+    let mut last = [b'\n'];
+    // Of a file that was rotated meanwhile, the new one is read: an empty line more is passed over.
+    state.dir().open_read(file::EVENTS)?.read_at(&mut last, end)?;
+    Ok(last == [b'\n'])
 }
 
 /// The same event with a shorter reason, where its own is too long.
@@ -267,6 +280,17 @@ mod tests {
         let most = ROTATE_AT + 2 * LONGEST_WHY as u64;
         assert!(length(&state, file::EVENTS) <= most && length(&state, ROTATED) <= most);
         assert_eq!(read_all(&state).expect("readable").last().map(|event| event.generation), Some(399));
+    }
+
+    #[test]
+    fn an_event_after_a_torn_one_is_read() {
+        let (_root, state) = StateDir::temporary();
+        append(&state, &event(1, "the first")).expect("written");
+        state.dir().open_append(file::EVENTS).expect("there").write_all(b"{\"torn").expect("room");
+        append(&state, &event(2, "the second")).expect("written");
+        let read: Vec<u64> =
+            read_all(&state).expect("readable").iter().map(|event| event.generation).collect();
+        assert_eq!(read, [1, 2]);
     }
 
     #[test]

@@ -38,12 +38,24 @@ pub fn add(state: &StateDir, path: &Path) -> Result<(), RecordError> {
 /// Removes every recorded socket on which nobody listens, and every one in the scope's directory. For the holder of
 /// gate and lease, after the worker's end.
 pub fn remove_dead(state: &StateDir) {
-    let names = state.dir().names().unwrap_or_default();
-    let own = names.iter().filter_map(|name| name.to_str()).filter(|name| is_socket(name));
-    let own: Vec<PathBuf> = own.map(|name| state.path().join(name)).collect();
-    for path in recorded(state).iter().chain(&own) {
+    for path in recorded(state).iter().chain(&in_the_scope(state, &["listen.", "relay."])) {
         remove_dead_at(path);
     }
+}
+
+/// Removes every socket of [`private_path`] on which nobody listens. For the holder of gate and lease.
+pub fn remove_dead_private(state: &StateDir) {
+    in_the_scope(state, &["relay."]).iter().for_each(|path| remove_dead_at(path));
+}
+
+/// The sockets in the scope's directory whose names begin so.
+fn in_the_scope(state: &StateDir, beginnings: &[&str]) -> Vec<PathBuf> {
+    let is_one = |name: &str| {
+        name.ends_with(".sock") && beginnings.iter().any(|beginning| name.starts_with(beginning))
+    };
+    let names = state.dir().names().unwrap_or_default();
+    let names = names.iter().filter_map(|name| name.to_str()).filter(|name| is_one(name));
+    names.map(|name| state.path().join(name)).collect()
 }
 
 /// Removes a socket of our user on which nobody listens. One that cannot be removed is in nobody's way: the next start
@@ -68,11 +80,6 @@ pub fn private_path(directory: &Path) -> io::Result<PathBuf> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     Ok(path)
-}
-
-/// Whether a name in a state directory is that of a listener's socket, or of a program behind a proxied one.
-fn is_socket(name: &str) -> bool {
-    name.strip_suffix(".sock").is_some_and(|rest| rest.starts_with("listen.") || rest.starts_with("relay."))
 }
 
 /// A record that cannot be read names nothing: then dead sockets stay, and errors name them.

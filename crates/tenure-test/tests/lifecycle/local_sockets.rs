@@ -164,6 +164,9 @@ fn what_a_killed_worker_left_at_a_path_is_replaced() {
         tenure_sys::process::ProcessHandle::open(host).expect("it lives").signal(Signal::Kill).expect("ours");
         assert_eq!(self::path(&sandbox), path);
         assert!(answer(&path).ends_with(&path.display().to_string()), "{way}");
+        let front = usize::from(path.starts_with(sandbox.scope("w")));
+        let told = usize::from(way.contains("env-path"));
+        assert_eq!(sockets(&sandbox.scope("w")).len(), front + told, "{way}: none of the one before");
         stop(&sandbox).expect(0);
         assert_eq!(sockets(&sandbox.work()), [] as [PathBuf; 0], "{way}");
         assert_eq!(sockets(&sandbox.scope("w")), [] as [PathBuf; 0], "{way}");

@@ -19,6 +19,7 @@ use crate::record::ledger::Ledger;
 use crate::spec::{Address, ListenMode, Spec};
 use crate::store::lease::Lease;
 use crate::store::paths::{StateDir, file};
+use crate::store::sockets;
 
 mod error;
 pub mod local_socket;
@@ -199,9 +200,10 @@ impl Bound {
     }
 }
 
-/// Removes what launchers and workers left under temporary names when they died between write and rename. Only for the
-/// holder of gate and lease: nobody else writes here.
+/// Removes what launchers and workers left under temporary names when they died between write and rename, and the dead
+/// sockets of programs that were told where to listen. Only for the holder of gate and lease: nobody else writes here.
 pub fn sweep_temporaries(state: &StateDir, _lease: &Lease) {
+    sockets::remove_dead_private(state);
     let names = state.dir().names().unwrap_or_default();
     for name in names.iter().filter_map(|name| name.to_str()).filter(|name| is_temporary(name)) {
         best_effort(state.dir().remove(name));
