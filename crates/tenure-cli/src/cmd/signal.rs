@@ -57,7 +57,8 @@ Exit codes:
   0  the kernel has delivered the signal
   3  no program runs
   4  the program cannot be verified from here
-  6  the description has no `reload`")]
+  6  the description has no `reload`
+  7  the program is not ready")]
 pub(crate) struct Reload {
     #[command(flatten)]
     named: WorkerArg,
@@ -92,6 +93,12 @@ fn send(
                 "type `tenure signal {display_name} HUP`, or write `reload = \"HUP\"` and type `tenure restart {display_name}`"
             );
             return Err(Failure::new(AnswerState::NotConfigured, message).hint(hint));
+        }
+        SignalOutcome::Booting => {
+            let message =
+                format!("reload {display_name}: its program is not ready, and may not know the signal yet");
+            let hint = format!("`tenure ensure {display_name}` waits until it is ready");
+            return Err(Failure::new(AnswerState::Booting, message).hint(hint));
         }
         SignalOutcome::Down | _ => (AnswerState::Down, None),
     };

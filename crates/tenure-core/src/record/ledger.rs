@@ -37,7 +37,10 @@ pub struct Ledger {
     pub version: Option<Version>,
     /// Processes that hold, or held, the lease of that generation.
     pub lineage: Vec<Identity>,
-    /// The wrapped program of that generation, where there is one.
+    /// What the command of that generation is. An older `tenure` does not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// The wrapped program of that generation, where there is one: its host writes it before it starts it.
     pub program: Option<ProgramRecord>,
     /// Until this moment a silent worker counts as booting, not as wedged.
     pub booting_until: Option<Moment>,
@@ -165,6 +168,7 @@ impl Default for Ledger {
             generation: 0,
             version: None,
             lineage: Vec::new(),
+            kind: None,
             program: None,
             booting_until: None,
             boot_budget_ms: None,
@@ -198,6 +202,7 @@ impl Ledger {
             end_budget_ms: Some(millis(spec.end_budget())),
             host: None,
             started_by: Some(by),
+            kind: Some(spec.kind),
             program: None,
             rolled_back: None,
             proved: None,

@@ -1,8 +1,10 @@
 //! `signal` and `reload`: they reach the program, and nobody else.
 
+use tenure_core::fault::Point;
 use tenure_core::store::event::What;
 use tenure_test::fixtures::answer;
 use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::meeting::Meeting;
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::versions::Fixture;
 
@@ -70,6 +72,40 @@ fn where_no_program_runs_nothing_is_signalled_or_started() {
         assert_eq!(typed(&fixture, words).expect(3).state(), "down");
     }
     assert_eq!((fixture.count(What::Signalled), fixture.count(What::Spawned)), (0, 1));
+}
+
+/// Between the new generation and its program's first record, the ledger names the host alone.
+#[test]
+fn no_signal_reaches_the_host_of_a_program_that_does_not_run_yet() {
+    for point in [Point::WorkerAdopted, Point::ProgramIntended, Point::ShimRecorded] {
+        let fixture = Fixture::new(BINARIES);
+        fixture.offer("1.0.0").line("reload = \"HUP\"").write();
+        let meeting = Meeting::at(&fixture.sandbox.path().join("meeting"));
+        let caller = fixture.ensure().fault(&meeting.armed(point)).start();
+        let met = meeting.meet();
+        for words in [&["signal", "w", "HUP"][..], &["reload", "w"]] {
+            assert_eq!(typed(&fixture, words).expect(3).state(), "down", "{point:?} {words:?}");
+        }
+        met.release();
+        caller.wait().expect(0);
+        fixture.stop().run().expect(0);
+    }
+}
+
+#[test]
+fn a_program_that_is_not_ready_is_not_asked_to_reload() {
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").line("reload = \"HUP\"").write();
+    let meeting = Meeting::at(&fixture.sandbox.path().join("meeting"));
+    let caller = fixture.ensure().fault(&meeting.armed(Point::WorkerReady)).start();
+    let met = meeting.meet();
+    let told = typed(&fixture, &["reload", "w"]).expect(7);
+    assert_eq!(told.state(), "booting", "{}", told.stdout);
+    met.release();
+    caller.wait().expect(0);
+    let told = typed(&fixture, &["reload", "w"]);
+    assert_eq!(told.state(), "signalled", "{}", told.stdout);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
