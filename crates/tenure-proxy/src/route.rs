@@ -52,8 +52,10 @@ impl Route {
             return;
         }
         let done = if wanted {
-            // Clients who wait already raise an event at once.
-            registry.register(&mut self.listener, self.token, Interest::READABLE)
+            // A program that got the socket meanwhile was given one whose accepts wait. Clients who wait already raise an
+            // event at once.
+            let ready = self.listener.set_nonblocking();
+            ready.and_then(|()| registry.register(&mut self.listener, self.token, Interest::READABLE))
         } else {
             registry.deregister(&mut self.listener)
         };

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixListener;
 use mio::event::Source;
 use mio::{Interest, Registry, Token, net};
 use tenure_core::spec::Address;
+use tenure_sys::pipe;
 use tenure_sys::socket;
 
 /// A listener whose clients are relayed.
@@ -70,6 +71,15 @@ pub(super) enum WatchedListener {
 }
 
 impl WatchedListener {
+    /// Makes accepts return at once, for everyone who has the socket.
+    pub(super) fn set_nonblocking(&self) -> io::Result<()> {
+        let listener = match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        };
+        pipe::set_nonblocking(listener, true)
+    }
+
     pub(super) fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(listener) => listener.accept().map(|(client, _)| Stream::Tcp(client)),

@@ -153,6 +153,32 @@ fn nobody_is_refused_at_a_path_while_the_worker_is_replaced() {
     }
 }
 
+/// The mode belongs to the socket, which outlives programs and proxies.
+#[test]
+fn a_program_gets_a_listener_whose_accepts_wait_whoever_had_it_before() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let modes = sandbox.work().join("modes");
+    let script = PROGRAM.replace(
+        "wake, woken",
+        "open(\"modes\", \"a\").write(\"%s\\n\" % os.get_blocking(server.fileno()))\nserver.setblocking(False)\nwake, woken",
+    );
+    let proxied = "unix = \"run/app.sock\", mode = \"proxy\", to = \"env-path:SOCKET\"";
+    let mut path = None;
+    for way in [proxied, INHERITED, proxied, INHERITED] {
+        described(&sandbox, way);
+        fs::write(sandbox.work().join("program.py"), &script).expect("a sandbox takes files");
+        match &path {
+            None => path = Some(self::path(&sandbox)),
+            Some(_) => drop(sandbox.tenure(["restart", "w"]).run().expect(0)),
+        }
+        answer(path.as_ref().expect("it serves"));
+    }
+    sandbox.tenure(["restart", "w"]).run().expect(0);
+    answer(path.as_ref().expect("it serves"));
+    assert_eq!(fs::read_to_string(modes).expect("each program writes"), "True\n".repeat(5));
+    stop(&sandbox).expect(0);
+}
+
 #[test]
 fn what_a_killed_worker_left_at_a_path_is_replaced() {
     let long = format!("unix = \"run/{}.sock\"", "n".repeat(80));

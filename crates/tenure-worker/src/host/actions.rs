@@ -168,6 +168,9 @@ impl Host {
         let log =
             self.take_log().map_err(|error| cannot(format!("failed to open the program's log: {error}")))?;
         let made = self.resources.made();
+        if self.slot != Slot::Beside {
+            self.resources.make_listeners_blocking();
+        }
         let Self { worker, resources: Resources { state, plan, listeners, .. }, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
         let started = program::start(state, plan, listeners, self.slot, &mut record)

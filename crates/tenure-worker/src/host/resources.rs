@@ -1,7 +1,7 @@
 //! What a host needs for every start of its program, gathered once.
 
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use tenure_core::Version;
 use tenure_core::launch::start::listen::{self, ListenError, local_socket};
@@ -11,6 +11,7 @@ use tenure_core::spec::{Listen, ListenMode, Ready, Spec, Upstream, scope};
 use tenure_core::store::logs::LogPositions;
 use tenure_core::store::paths::{PathsError, StateDir};
 use tenure_sys::discard::best_effort;
+use tenure_sys::pipe;
 
 use crate::host::program::ProgramPlan;
 use crate::host::readiness::{
@@ -175,6 +176,15 @@ impl Resources {
 
     fn path(&self) -> Option<&str> {
         variables::value(&self.plan.variables, "PATH")
+    }
+
+    /// Gives the listeners of the program back the mode in which they were bound: accepts wait. The mode belongs to the
+    /// socket and not to a descriptor of it, so a proxy, or a program before this one, may have changed it for all. Not
+    /// while another program serves from the same sockets.
+    pub(super) fn make_listeners_blocking(&self) {
+        for listener in &self.listeners {
+            best_effort(pipe::set_nonblocking(listener.as_fd(), false));
+        }
     }
 
     /// Prepares the addresses of the next start: those that the program binds itself must be free, and for proxied
