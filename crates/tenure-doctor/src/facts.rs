@@ -3,6 +3,7 @@
 //! Data only; `look` gathers it, the checks judge it. What could not be read is a fact of its own, and never counts as
 //! absent.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -171,6 +172,8 @@ pub struct ScopeFacts {
     pub gate: Gathered<Option<GateHolder>>,
     /// Whether somebody holds the lease.
     pub lease: Gathered<bool>,
+    /// Where the program of a worker that boots listens; `None` where no program boots, or that cannot be seen.
+    pub listens: Option<Vec<SocketAddr>>,
     /// The lease's file, for finding who has it open, where somebody holds it.
     pub lease_file: Option<(u64, u64)>,
     /// Whether the lock of a program's tree is held.

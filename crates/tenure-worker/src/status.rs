@@ -110,6 +110,11 @@ impl Status {
     pub fn check(&self, name: &str, ok: bool, detail: impl Into<String>) {
         let check = Check::new(name, ok, detail);
         self.change(|account| {
+            if check.ok {
+                account.failing_since.remove(&check.name);
+            } else {
+                account.failing_since.entry(check.name.clone()).or_insert_with(deadline::monotonic);
+            }
             let checks = &mut account.hello.app.checks;
             match checks.iter_mut().find(|known| known.name == check.name) {
                 Some(known) => *known = check,
@@ -120,7 +125,10 @@ impl Status {
 
     /// Forgets the check `name`, if there is one.
     pub fn forget_check(&self, name: &str) {
-        self.change(|account| account.hello.app.checks.retain(|check| check.name != name));
+        self.change(|account| {
+            account.failing_since.remove(name);
+            account.hello.app.checks.retain(|check| check.name != name);
+        });
     }
 
     /// Tells what is known of the wrapped program.

@@ -133,7 +133,11 @@ fn reason(hello: &Hello) -> Option<String> {
         _ => "not serving",
     };
     let why = hello.app.reason.as_deref().unwrap_or("the app gives no reason");
-    Some(format!("{word}: {}", printable(why)))
+    // Only a check that fails has a time.
+    let failed =
+        hello.app.checks.iter().find(|check| !check.ok).filter(|_| hello.app.state == AppState::Degraded);
+    let since = failed.and_then(|check| check.failing_for_ms).map(|ms| format!(" for {}", age(ms)));
+    Some(format!("{word}{}: {}", since.unwrap_or_default(), printable(why)))
 }
 
 /// `pid 123, generation 4, version 1.2.0, http 127.0.0.1:4312`.

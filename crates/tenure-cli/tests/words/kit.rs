@@ -263,6 +263,7 @@ pub(crate) use assert_words;
 pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
     vec![
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "[time]"),
+        (r"(degraded|fails) for \d+s", "$1 for [time]"),
         (r"pid \d+ → \d+", "pid [pid] → [pid]"),
         (r"pid \d+", "pid [pid]"),
         (r#""pid":\d+"#, r#""pid":"[pid]""#),
@@ -270,7 +271,7 @@ pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
         (r"\b\d+ (ms|µs|s)\b", "[took]"),
         (r"\d+ms", "[took]"),
         (r"up \d+s", "up [age]"),
-        (r#""(took_us|uptime_ms|at_ms|for_ms|start|inode|pidns)":\d+"#, r#""$1":"[number]""#),
+        (r#""(took_us|uptime_ms|at_ms|for_ms|failing_for_ms|start|inode|pidns)":\d+"#, r#""$1":"[number]""#),
         (r#""retry_after_ms":\d+"#, r#""retry_after_ms":"[number]""#),
         (r#""(boot|instance)":"[0-9a-f-]+""#, r#""$1":"[id]""#),
         (r"@[0-9a-f]{16}", "@[key]"),

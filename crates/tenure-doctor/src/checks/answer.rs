@@ -1,5 +1,6 @@
 //! Checks of the worker's own answer, and of what stands at its sockets.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tenure_core::launch::ask::probe::FIRST_ANSWER;
@@ -68,7 +69,10 @@ fn app<'case>(case: &Case<'case>, states: &[AppState]) -> Option<&'case Hello> {
 
 fn reasons(hello: &Hello) -> Vec<String> {
     let checks = hello.app.checks.iter().filter(|check| !check.ok);
-    let checks = checks.map(|check| format!("check {} fails: {}", check.name, check.detail));
+    let checks = checks.map(|check| {
+        let since = check.failing_for_ms.map(|ms| format!(" for {}", span(Duration::from_millis(ms))));
+        format!("check {} fails{}: {}", check.name, since.unwrap_or_default(), check.detail)
+    });
     let exit = hello.program.as_ref().and_then(|program| program.last_exit.as_ref());
     let exit = exit.map(|exit| format!("its program last ended with {exit}"));
     let not_ready = hello.app.not_ready.as_ref().map(|told| told.line_with_time());
@@ -118,8 +122,18 @@ fn booting(case: &Case<'_>) -> Option<Symptom> {
         Symptom::note("the worker boots")
             .saw(format!("it was started {} ago", span(Duration::from_millis(hello.uptime_ms))))
             .saw_all(reasons(hello))
+            .saw_all(case.state.listens.as_deref().map(listens))
             .remedy(case.type_in("logs")),
     )
+}
+
+/// Where a program that boots listens: perhaps elsewhere than it is asked.
+fn listens(addresses: &[SocketAddr]) -> String {
+    if addresses.is_empty() {
+        return "its program listens on no TCP port yet".to_owned();
+    }
+    let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    format!("its program listens on {}", all.join(", "))
 }
 
 fn draining(case: &Case<'_>) -> Option<Symptom> {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tenure_core::Version;
@@ -13,7 +14,7 @@ use tenure_core::ops::described::{self, Offered};
 use tenure_core::ops::offers;
 use tenure_core::os_text;
 use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::wire::Hello;
+use tenure_core::protocol::wire::{AppState, Hello};
 use tenure_core::record::desired::{Desired, Target};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::origin::ReadStated;
@@ -25,6 +26,7 @@ use tenure_sys::census::{Questions, SeenProcess};
 use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, ProcessHandle, Verified};
+use tenure_sys::{socket, tree};
 
 use crate::facts::{
     GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, RecordFault, ScopeFacts,
@@ -66,6 +68,7 @@ pub(crate) fn state(
         host: host(state, visibility.worker.as_ref()),
         inherited: visibility.worker.as_ref().map(inherited).unwrap_or_default(),
         ports: ports((hello, &visibility.own), (state.path(), desired.good()), &lease, now),
+        listens: hello.filter(|_| visibility.hidden.is_none()).and_then(booting_listens),
         own: visibility.own,
         out_of_sight: visibility.hidden,
         obstacles: obstacles::obstacles(state),
@@ -83,6 +86,17 @@ pub(crate) fn state(
     };
     ask_more(&found, questions);
     found
+}
+
+/// Where the program of a worker listens that boots and was verified here.
+fn booting_listens(hello: &Hello) -> Option<Vec<SocketAddr>> {
+    let boots = hello.app.state == AppState::Booting && !hello.draining;
+    hello.program.as_ref().filter(|_| boots)?.identity.as_ref()?;
+    let below = tree::descendants_of(hello.identity.pid);
+    let mut addresses = socket::addresses_of(&below)?;
+    addresses.sort_unstable();
+    addresses.dedup();
+    Some(addresses)
 }
 
 /// Asks what only a pass over all processes can tell, where a check needs it.

@@ -221,6 +221,33 @@ fn whoever_has_the_port_is_named() {
 }
 
 /// The tables hold every connection of the machine, and reading them takes seconds where there are many.
+/// Listens at an address of its own, meets the test, and is never ready.
+const ELSEWHERE: &str = r#"
+import os, signal, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+meeting = socket.socket(socket.AF_UNIX)
+meeting.connect(sys.argv[1])
+meeting.sendall(b"%d %d\n" % (server.getsockname()[1], os.getpid()))
+signal.pause()
+"#;
+
+#[test]
+fn where_a_program_listens_is_told_while_it_boots() {
+    if tool("python3").is_none() {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let meeting = sandbox.meeting("elsewhere");
+    let path = meeting.word().replace("meet=", "");
+    describe(&sandbox, &format!("command = {:?}\nready = \"notify\"\n", ["python3", "-c", ELSEWHERE, &path]));
+    let start = ensure(&sandbox).start();
+    let met = meeting.meet();
+    let told = evidence(&finding(&doctor(&sandbox), "app-booting"));
+    assert!(told.contains(&format!("its program listens on 127.0.0.1:{}", met.point)), "{told}");
+    stop(&sandbox).expect(0);
+    drop(start.wait());
+}
+
 #[test]
 fn who_listens_is_not_looked_for_among_all_connections() {
     let sandbox = BINARIES.sandbox(&[]);

@@ -47,7 +47,8 @@ fn a_failing_check_degrades_and_is_no_failure() {
     // Its status says both: that it is up, and what is wrong.
     let status = fixture.status().expect(0);
     assert_eq!((status.state().as_str(), &status.json()["app"]["state"]), ("up", &"degraded".into()));
-    assert!(status.json()["reason"].as_str().is_some_and(|reason| reason.contains("degraded")));
+    assert!(status.json()["reason"].as_str().is_some_and(|reason| reason.contains("degraded for ")));
+    assert!(status.json()["app"]["checks"][0]["failing_for_ms"].is_u64(), "{}", status.stdout);
 
     let config = fixture.file("1.0.0").display().to_string();
     let strict =

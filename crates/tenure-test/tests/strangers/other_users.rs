@@ -63,6 +63,28 @@ while True:
     client.close()
 "#;
 
+/// The same at the path in `$SOCKET`, which it writes down.
+fn program_at_a_path() -> String {
+    PROGRAM
+        .replace("port = int(os.environ[\"PORT\"])", "path = os.environ[\"SOCKET\"]")
+        .replace("open(\"port\", \"w\").write(str(port))", "open(\"path\", \"w\").write(path)")
+        .replace("socket.socket()", "socket.socket(socket.AF_UNIX)")
+        .replace("server.bind((\"127.0.0.1\", port))", "server.bind(path)")
+        .replace("server.close()\n", "server.close(); os.unlink(path)\n")
+}
+
+/// The stranger at a path. The kernel takes for the listener whoever calls listen(2), so he can be put into a directory
+/// that he could not enter.
+fn stranger_at_a_path() -> String {
+    STRANGER
+        .replace("import socket, sys", "import os, socket, sys")
+        .replace("socket.socket()", "socket.socket(socket.AF_UNIX)")
+        .replace(
+            "server.bind((\"127.0.0.1\", int(sys.argv[1])))",
+            "server.bind(sys.argv[1]); os.setuid(65534)",
+        )
+}
+
 /// A worker behind the proxy, and where its clients go.
 fn proxied(sandbox: &Sandbox) -> SocketAddr {
     let script = sandbox.work().join("program.py");
@@ -101,14 +123,20 @@ impl Drop for Stranger {
 }
 
 /// A stranger who listens on the port, and what he tells.
-fn stranger(sandbox: &Sandbox, port: u16) -> (Stranger, BufReader<TcpStream>) {
-    let told = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let tell = told.local_addr().expect("an address").port().to_string();
-    let (uid, port) = (NOBODY.to_string(), port.to_string());
+fn stranger(sandbox: &Sandbox, port: &str) -> (Stranger, BufReader<TcpStream>) {
+    let uid = NOBODY.to_string();
     let setpriv = tool("setpriv").expect("looked for before");
     let python = tool("python3").expect("looked for before").display().to_string();
-    let words = ["--reuid", &uid, "--regid", &uid, "--clear-groups", &python, "-c", STRANGER, &port, &tell];
-    let running = Stranger(Some(sandbox.command(&setpriv, words).cwd(Path::new("/")).start()));
+    let words = ["--reuid", &uid, "--regid", &uid, "--clear-groups", &python, "-c", STRANGER, port];
+    listening(sandbox, &setpriv, &words)
+}
+
+/// A stranger who listens, by this command, and what he tells at the port that is its last word.
+fn listening(sandbox: &Sandbox, program: &Path, words: &[&str]) -> (Stranger, BufReader<TcpStream>) {
+    let told = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let tell = told.local_addr().expect("an address").port().to_string();
+    let words = words.iter().copied().chain([tell.as_str()]);
+    let running = Stranger(Some(sandbox.command(program, words).cwd(Path::new("/")).start()));
     let mut comes = [Interest::new(told.as_fd(), Readiness::Read)];
     let came = poll::wait(&mut comes, Some(PATIENCE)).expect("a listener can be waited for");
     assert_eq!(came, 1, "he tells that he listens");
@@ -151,11 +179,16 @@ fn a_port_that_another_user_took_behind_the_proxy_gets_no_byte() {
     assert_eq!(answer(ask(public, "/")), "ours");
     let port = fs::read_to_string(sandbox.work().join("port")).expect("the program says it");
     assert_eq!(answer(ask(public, "/leave")), "ours");
-    let (stranger, mut told) = stranger(&sandbox, port.parse().expect("a port"));
+    let (stranger, told) = stranger(&sandbox, &port);
+    gets_nothing(&sandbox, public, stranger, told);
+}
+
+/// Clients of a worker whose program has gone from its place wait, and the stranger who has it now gets no byte.
+fn gets_nothing(sandbox: &Sandbox, public: SocketAddr, stranger: Stranger, mut told: BufReader<TcpStream>) {
     let clients: Vec<TcpStream> = (0..20).map(|_| ask(public, "/private")).collect();
-    let why = clients_wait(&sandbox);
+    let why = clients_wait(sandbox);
     assert!(why.contains("which is not of the program"), "{why}");
-    let degraded = status(&sandbox);
+    let degraded = status(sandbox);
     assert!(degraded.stdout.contains("clients wait"), "{}", degraded.stdout);
     drop(stranger);
     let mut line = String::new();
@@ -164,7 +197,27 @@ fn a_port_that_another_user_took_behind_the_proxy_gets_no_byte() {
         line.clear();
     }
     drop(clients);
-    stop(&sandbox).expect(0);
+    stop(sandbox).expect(0);
+}
+
+#[test]
+fn a_path_that_another_user_took_behind_the_proxy_gets_no_byte() {
+    let Some(python) = tool("python3").filter(|_| is_root()) else { return };
+    let sandbox = BINARIES.sandbox(&[]);
+    let script = sandbox.work().join("program.py");
+    fs::write(&script, program_at_a_path()).expect("a sandbox takes files");
+    let listen =
+        "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env-path:SOCKET\" }]";
+    let command = format!("command = [\"python3\", {:?}]", script.display().to_string());
+    describe(&sandbox, &format!("{listen}\nready = {{ http = \"/\" }}\n{command}\n"));
+    let up = ensure(&sandbox).run().expect(0).json();
+    let public = up["endpoints"][0]["tcp"].as_str().expect("an address").parse().expect("an address");
+    assert_eq!(answer(ask(public, "/")), "ours");
+    let path = fs::read_to_string(sandbox.work().join("path")).expect("the program says it");
+    assert_eq!(answer(ask(public, "/leave")), "ours");
+    let words = ["-c", &stranger_at_a_path(), &path];
+    let (stranger, told) = listening(&sandbox, &python, &words);
+    gets_nothing(&sandbox, public, stranger, told);
 }
 
 #[test]

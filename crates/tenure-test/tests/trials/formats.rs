@@ -26,10 +26,12 @@ const DESIRED: &str = include_str!("../../../tenure-core/formats/desired-1.json"
 const DESIRED_2: &str = include_str!("../../../tenure-core/formats/desired-2.json");
 const DESIRED_3: &str = include_str!("../../../tenure-core/formats/desired-3.json");
 const DESIRED_3_MADE: &str = include_str!("../../../tenure-core/formats/desired-3-made.json");
+const DESIRED_3_NOT_READY: &str = include_str!("../../../tenure-core/formats/desired-3-not-ready.json");
 const EVENTS: &str = include_str!("../../../tenure-core/formats/events-1.jsonl");
 const HELLO: &str = include_str!("../../../tenure-core/formats/hello-1.json");
 const HELLO_OF_A_BUILD: &str = include_str!("../../../tenure-core/formats/hello-1-build.json");
 const HELLO_ON_PROBATION: &str = include_str!("../../../tenure-core/formats/hello-1-probation.json");
+const HELLO_NOT_READY: &str = include_str!("../../../tenure-core/formats/hello-1-not-ready.json");
 const BRIEF: &str = include_str!("../../../tenure-core/formats/brief-1.json");
 
 fn value(text: &str) -> Value {
@@ -90,6 +92,7 @@ fn the_offers_of_format_2_hold() {
 fn the_offers_of_format_3_hold() {
     holds::<Desired>(DESIRED_3);
     holds::<Desired>(DESIRED_3_MADE);
+    holds::<Desired>(DESIRED_3_NOT_READY);
 }
 
 #[test]
@@ -97,6 +100,7 @@ fn the_hello_of_wire_1_holds() {
     holds::<Answer>(HELLO);
     holds::<Answer>(HELLO_OF_A_BUILD);
     holds::<Answer>(HELLO_ON_PROBATION);
+    holds::<Answer>(HELLO_NOT_READY);
 }
 
 /// What one side of the wire says, a line each: as it was first written, and with fields of tomorrow where it has any.

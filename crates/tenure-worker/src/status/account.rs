@@ -1,5 +1,6 @@
 //! The account itself, as it is behind the lock of the status. It wakes nobody.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tenure_core::Version;
@@ -32,6 +33,8 @@ pub(super) struct Account {
     pub(super) probation: Option<OnProbation>,
     /// Since when what is known of a program that is not ready has been so.
     pub(super) not_ready_since: Duration,
+    /// Since when each check that fails has done so.
+    pub(super) failing_since: BTreeMap<String, Duration>,
     /// Nobody can connect: the program ended what it alone listens on, for a successor.
     pub(super) closed: bool,
 }
@@ -52,6 +55,7 @@ impl Account {
             ends_unused: false,
             probation: None,
             not_ready_since: Duration::ZERO,
+            failing_since: BTreeMap::new(),
             closed: false,
         }
     }
@@ -68,6 +72,10 @@ impl Account {
         hello.uptime_ms = millis(now.saturating_sub(self.born));
         if let Some(told) = &mut hello.app.not_ready {
             told.for_ms = millis(now.saturating_sub(self.not_ready_since));
+        }
+        for check in &mut hello.app.checks {
+            let since = self.failing_since.get(&check.name);
+            check.failing_for_ms = since.map(|since| millis(now.saturating_sub(*since)));
         }
         hello.probation = self.probation.as_ref().map(|probation| probation.report(now));
         if self.closed {

@@ -32,11 +32,12 @@ pub(super) fn worker(lines: &mut Vec<StatusLine>, hello: &Hello) {
 pub(super) fn program(lines: &mut Vec<StatusLine>, hello: &Hello, verbose: bool) {
     for check in hello.app.checks.iter().filter(|check| verbose || !check.ok) {
         let word = if check.ok { "passes" } else { "fails" };
+        let since = check.failing_for_ms.map(|ms| format!(" for {}", account::age(ms))).unwrap_or_default();
         let detail = printable(&check.detail);
         lines.push((
             "check",
             format!(
-                "{} {word}{}",
+                "{} {word}{since}{}",
                 check.name,
                 if detail.is_empty() { detail } else { format!(": {detail}") }
             ),

@@ -227,12 +227,15 @@ pub struct Check {
     pub ok: bool,
     /// What was found.
     pub detail: String,
+    /// Milliseconds since it began to fail, where it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_for_ms: Option<u64>,
 }
 
 impl Check {
     /// The check `name`, whether it passed, and what was found.
     pub fn new(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), ok, detail: detail.into() }
+        Self { name: name.into(), ok, detail: detail.into(), failing_for_ms: None }
     }
 }
 

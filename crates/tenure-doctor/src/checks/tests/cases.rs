@@ -165,7 +165,9 @@ fn of_answers() -> Vec<Case> {
         ("app-failed", healthy, |facts| says(facts).app.state = AppState::BackOff),
         ("app-degraded", healthy, |facts| {
             says(facts).app.state = AppState::Degraded;
-            says(facts).app.checks = vec![Check::new("db", false, "refused")];
+            let mut check = Check::new("db", false, "refused");
+            check.failing_for_ms = Some(90_000);
+            says(facts).app.checks = vec![check];
         }),
         ("app-degraded", healthy, |facts| {
             says(facts).app.state = AppState::Degraded;
@@ -173,6 +175,10 @@ fn of_answers() -> Vec<Case> {
         }),
         ("app-stalled", healthy, |facts| says(facts).app.stalled_for_ms = Some(9_000)),
         ("app-booting", healthy, |facts| says(facts).app.state = AppState::Booting),
+        ("app-booting", healthy, |facts| {
+            says(facts).app.state = AppState::Booting;
+            state(facts).listens = Some(vec!["127.0.0.1:3001".parse().expect("an address")]);
+        }),
         ("draining", healthy, |facts| says(facts).draining = true),
         ("stale-socket", down, |facts| state(facts).socket = Ok(true)),
         ("stale-temporaries", down, |facts| state(facts).temporaries = vec!["control.3.ab".into()]),

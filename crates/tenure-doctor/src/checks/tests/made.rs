@@ -158,6 +158,7 @@ pub(super) fn healthy() -> Facts {
         other_mounts: false,
         gate: Ok(None),
         lease: Ok(true),
+        listens: None,
         lease_file: Some((1, 2)),
         program_lock: Ok(true),
         orphans: Vec::new(),
