@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tenure_sys::process::Signal;
 use tenure_sys::socket::connect_path;
+use tenure_sys::user;
 use tenure_test::fixtures::answer::complaint;
 use tenure_test::fixtures::limits::PATIENCE;
 use tenure_test::fixtures::sandbox::Sandbox;
-use tenure_test::fixtures::system::{NOBODY, is_root};
+use tenure_test::fixtures::system::{NOBODY, as_user, give_away_if_root, is_root, tool};
 use tenure_test::fixtures::worker::{describe, ensure, started, status, stop};
 
 use crate::BINARIES;
@@ -312,4 +313,75 @@ fn a_path_longer_than_the_kernel_takes_is_served() {
     described(&sandbox, &format!("unix = {long:?}, mode = \"self\""));
     let told = complaint(&ensure(&sandbox).run());
     assert!(told.contains("107 bytes at most"), "{told}");
+}
+
+/// Listens in a child, which hands the socket on from process to process: what a daemon does once or twice at its start.
+/// The last one accepts.
+const HANDED_ON: &str = r#"
+import os, signal, socket
+if os.fork():
+    signal.pause()
+server = socket.socket(socket.AF_UNIX)
+server.bind("run/app.sock")
+server.listen(512)
+for _ in range(500):
+    if os.fork():
+        os._exit(0)
+while True:
+    client, _ = server.accept()
+    try:
+        client.sendall(b"x")
+    except OSError:
+        pass  # A check, which has gone.
+    client.close()
+"#;
+
+#[test]
+fn a_socket_that_goes_from_process_to_process_of_the_program_is_no_strangers() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let script = sandbox.work().join("program.py");
+    fs::write(&script, HANDED_ON).expect("a sandbox takes files");
+    fs::create_dir(sandbox.work().join("run")).expect("a sandbox takes directories");
+    let command = format!("command = [\"python3\", {:?}]", script.display().to_string());
+    let listen = "listen = [{ name = \"http\", unix = \"run/app.sock\", mode = \"self\" }]";
+    describe(&sandbox, &format!("{listen}\nready = \"tcp\"\n{command}\n"));
+    ensure(&sandbox).run().expect(0);
+    let mut client = connect_path(&sandbox.work().join("run/app.sock"), PATIENCE).expect("it listens");
+    client.read_exact(&mut [0]).expect("the last process answers");
+    stop(&sandbox).expect(0);
+}
+
+/// Listens, and keeps the kernel from showing its open files to others of its user, as ssh-agent does.
+const HIDDEN: &str = r#"
+import ctypes, signal, socket
+PR_SET_DUMPABLE = 4
+ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+server = socket.socket(socket.AF_UNIX)
+server.bind("run/app.sock")
+server.listen(512)
+signal.pause()
+"#;
+
+#[test]
+fn a_program_that_hides_its_files_is_known_by_its_user() {
+    let Some(python) = tool("python3") else { return };
+    let mut sandbox = Sandbox::new(BINARIES.tenure);
+    sandbox.bring_executable();
+    let script = sandbox.work().join("program.py");
+    fs::write(&script, HIDDEN).expect("a sandbox takes files");
+    fs::create_dir(sandbox.work().join("run")).expect("a sandbox takes directories");
+    let command = format!("command = [{python:?}, {:?}]", script.display().to_string());
+    let listen = "listen = [{ name = \"http\", unix = \"run/app.sock\", mode = \"self\" }]";
+    describe(&sandbox, &format!("{listen}\nready = \"tcp\"\n{command}\n"));
+    // Root sees everything, so another user types.
+    give_away_if_root(&sandbox);
+    for words in [["ensure", "w"], ["restart", "w"], ["stop", "w"]] {
+        let call = if user::effective_uid() == 0 {
+            as_user(&sandbox, NOBODY, &words)
+        } else {
+            Some(sandbox.tenure(words))
+        };
+        let Some(call) = call else { return };
+        call.run().expect(0);
+    }
 }

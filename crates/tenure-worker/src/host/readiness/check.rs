@@ -106,6 +106,10 @@ impl CheckTarget {
                 AnswerKind::Refused,
                 format!("was answered, and nobody listens on {} any more", self.address),
             )),
+            Owner::Unseen(user) => CheckResult::Failed(Answer::new(
+                AnswerKind::Stranger,
+                format!("is answered by a process of uid {user} that is not seen among the program's"),
+            )),
             Owner::Stranger(who) => CheckResult::Hopeless(Answer::new(
                 AnswerKind::Stranger,
                 format!("is answered by {who}, which is not of the program"),
