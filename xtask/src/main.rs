@@ -1,7 +1,8 @@
-//! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, inject, model, bench, fresh).
+//! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, inject, model, bench, programs,
+//! fresh).
 //!
 //! It runs one task and reports each finding on a line of its own. It depends on no crate of the workspace, so that it
-//! builds, and judges the sources, also when they do not build. It changes no file of the sources.
+//! builds, and judges the sources, also when they do not build. Of the sources it changes one table of a page (`programs`).
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,7 @@ mod fresh;
 mod layers;
 mod limits;
 mod links;
+mod programs;
 mod public;
 mod rows;
 mod runs;
@@ -37,6 +39,8 @@ const USAGE: &str = "cargo xtask TASK
   inject [ARGS]  faults at every system call of launcher, host and successor, in release
   model [ARGS]   the model checker over the protocol's machines, in release
   bench [ARGS]   the figures of docs/performance.md, in release
+  programs [ARGS] installs the programs of examples/programs and restarts them under load, in release; without
+                 arguments it writes the table of docs/guides/programs.md; --only NAME, --json
   fresh [ARGS]   the README's two commands in a bare Debian tree, as root, with a network; takes minutes
                  --suite SUITE (default stable), --own-rust (the suite's own Rust), --keep (the tree stays)";
 
@@ -65,6 +69,7 @@ fn run(words: &[String]) -> Result<(), Failure> {
         ("storm" | "inject", rest) => runs::recorded_run(task, rest),
         ("model", rest) => runs::model(rest),
         ("bench", rest) => runs::bench(rest),
+        ("programs", rest) => programs::run(rest),
         ("fresh", rest) => fresh::run(rest),
         _ => Err(Failure::Usage(format!("unknown task `{}`\n{USAGE}", words.join(" ")))),
     }

@@ -51,7 +51,7 @@ const MUSL: &str = "x86_64-unknown-linux-musl";
 pub(crate) fn bench(words: &[String]) -> Result<(), Failure> {
     let tenure = build("tenure-cli", "tenure")?;
     let mut words = [&["--tenure".to_owned(), tenure.display().to_string()], words].concat();
-    match build_for(Some(MUSL), "tenure-cli", "tenure") {
+    match build_for(MUSL, "tenure-cli", "tenure") {
         Ok(musl) => words.extend(["--musl".to_owned(), musl.display().to_string()]),
         Err(_) => command::announce(&format!(
             "the start of a {MUSL} build is not measured: `rustup target add {MUSL}` makes it possible"
@@ -60,17 +60,22 @@ pub(crate) fn bench(words: &[String]) -> Result<(), Failure> {
     long_run("bench", &words)
 }
 
-fn build(package: &str, binary: &str) -> Result<PathBuf, Failure> {
-    build_for(None, package, binary)
+/// The path of a binary, built in release.
+pub(crate) fn build(package: &str, binary: &str) -> Result<PathBuf, Failure> {
+    build_with(&["--release"], package, binary)
 }
 
-fn build_for(platform: Option<&str>, package: &str, binary: &str) -> Result<PathBuf, Failure> {
-    let format = "--message-format=json-render-diagnostics";
+/// The same, for another platform.
+fn build_for(platform: &str, package: &str, binary: &str) -> Result<PathBuf, Failure> {
+    build_with(&["--release", "--target", platform], package, binary)
+}
+
+/// The path of a binary, built with these flags.
+pub(crate) fn build_with(flags: &[&str], package: &str, binary: &str) -> Result<PathBuf, Failure> {
     // All binaries of the package: the long runs start the others too, which must be of the same build.
-    let mut words = vec!["build", "--release", "--package", package, "--bins"];
-    words.extend(platform.into_iter().flat_map(|platform| ["--target", platform]));
-    words.push(format);
-    command::announce(&format!("cargo {}", words[..words.len() - 1].join(" ")));
+    let mut words = [&["build", "--package", package, "--bins"], flags].concat();
+    command::announce(&format!("cargo {}", words.join(" ")));
+    words.push("--message-format=json-render-diagnostics");
     let messages = command::read(command::cargo(&words))?;
     workspace::executable_in(&messages, binary).ok_or_else(|| Failure::Answer {
         command: "cargo build".to_owned(),

@@ -76,7 +76,7 @@ fn install(needs: &[Need]) -> Result<(), Failure> {
         let remedy = format!("sudo apt-get install -y --no-install-recommends {packages}");
         return Err(Failure::Missing { what: names(&missing), remedy });
     }
-    apt_get("update")?;
+    apt_update()?;
     apt_install(&packages)?;
     match self::missing(needs).as_slice() {
         [] => Ok(()),
@@ -95,8 +95,14 @@ fn names(needs: &[&Need]) -> String {
     needs.iter().map(|need| need.program).collect::<Vec<_>>().join(", ")
 }
 
-fn is_root() -> bool {
+/// Whether this may install packages.
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// Reads Debian's lists of packages anew.
+pub(crate) fn apt_update() -> Result<(), Failure> {
+    apt_get("update")
 }
 
 /// Installs packages of Debian, none of whose services is started.

@@ -48,13 +48,20 @@ pub fn publish<T: Serialize>(
     lines: &[Line<T>],
     table: &str,
 ) -> Result<(), PageError> {
-    let text = read(page)?;
-    let (from, to) = place(page, &text, run)?;
+    // A page without a place for the table gets no record.
+    table_in(page, run)?;
     let record = record_of(page, run);
     let directory = record.parent().unwrap_or(page);
     fs::create_dir_all(directory)
         .map_err(|source| RecordError::Unusable { path: directory.to_owned(), source })?;
     record::replace(&record, &record::text(lines))?;
+    write_table(page, run, table)
+}
+
+/// Writes a table into the page, of a run that keeps no record.
+pub fn write_table(page: &Path, run: &str, table: &str) -> Result<(), PageError> {
+    let text = read(page)?;
+    let (from, to) = place(page, &text, run)?;
     Ok(record::replace(page, &[&text[..from], table, &text[to..]].concat())?)
 }
 

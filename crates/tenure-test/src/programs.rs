@@ -5,4 +5,5 @@
 
 pub mod catalog;
 pub mod example;
+pub mod report;
 pub mod trial;

@@ -33,34 +33,66 @@ pub enum Question {
     Say(&'static [u8], &'static [u8]),
 }
 
-use Packages::Debian;
+use Packages::{Debian, Npm};
 use Question::{Get, Say};
 
 /// Every program, in the order of the table.
 pub const PROGRAMS: &[Program] = &[
-    Program {
-        name: "redis",
-        worker: "cache",
-        comes_with: Debian(&["redis-server"]),
-        asks: Say(b"PING\r\n", b"+PONG\r\n"),
-    },
-    Program { name: "nginx", worker: "web", comes_with: Debian(&["nginx"]), asks: Get("/healthz") },
-    Program {
-        name: "postgresql",
-        worker: "db",
-        comes_with: Debian(&["postgresql"]),
-        // Version 3.0, user and database `postgres`; then the query, and the end.
-        asks: Say(
-            b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0\
-              Q\0\0\0\x0eSELECT 1;\0X\0\0\0\x04",
-            b"SELECT 1\0",
-        ),
-    },
-    Program { name: "uvicorn", worker: "api", comes_with: Debian(&["uvicorn"]), asks: Get("/") },
-    Program { name: "node-cluster", worker: "web", comes_with: Debian(&["nodejs"]), asks: Get("/") },
+    Program::new("redis", "cache", Debian(&["redis-server"]), Say(b"PING\r\n", b"+PONG\r\n")),
+    Program::new("nats", "nats", Debian(&["nats-server"]), Say(b"CONNECT {}\r\nPING\r\n", b"PONG\r\n")),
+    Program::new("etcd", "etcd", Debian(&["etcd-server"]), Get("/health")),
+    Program::new("memcached", "cache", Debian(&["memcached"]), Say(b"version\r\n", b"VERSION ")),
+    Program::new("nginx", "web", Debian(&["nginx"]), Get("/healthz")),
+    Program::new("postgresql", "db", Debian(&["postgresql"]), Say(POSTGRESQL, b"SELECT 1\0")),
+    Program::new("uvicorn", "api", Debian(&["uvicorn"]), Get("/")),
+    Program::new("gunicorn", "site", Debian(&["gunicorn"]), Get("/")),
+    Program::new("flask", "site", Debian(&["python3-flask"]), Get("/")),
+    Program::new("django", "site", Debian(&["python3-django"]), Get("/")),
+    Program::new("express", "web", Npm, Get("/")),
+    Program::new("fastify", "web", Npm, Get("/")),
+    Program::new("node-cluster", "web", Debian(&["nodejs"]), Get("/")),
+    Program::new("deno", "web", Npm, Get("/")),
+    Program::new("bun", "web", Npm, Get("/")),
+    Program::new("vite", "dev", Npm, Get("/")),
+    Program::new("sccache", "sccache", Debian(&["sccache"]), Say(SCCACHE, b"\0")),
+    Program::new("watchman", "watchman", Debian(&["watchman"]), Say(b"[\"version\"]\n", b"\"version\"")),
+    Program::new("jupyter", "jupyter", Debian(&["jupyter-server"]), Get("/api")),
+    Program::new("mcp", "mcp", Npm, Say(MCP, b"serverInfo")),
+    Program::new("claude-mem", "memory", Npm, Get("/api/health")),
+    Program::new("caddy", "web", Debian(&["caddy"]), Get("/healthz")),
+    Program::new("haproxy", "lb", Debian(&["haproxy"]), Get("/healthz")),
+    Program::new("ssh-agent", "ssh-agent", Debian(&["openssh-client"]), Say(b"\0\0\0\x01\x0b", b"\x0c")),
+    Program::new("gpg-agent", "gpg-agent", Debian(&["gpg-agent"]), Say(b"GETINFO version\nBYE\n", b"D ")),
+    Program::new("java", "app", Debian(&["default-jdk-headless"]), Get("/")),
+    Program::new("php", "site", Debian(&["php-cli"]), Get("/")),
+    Program::new("php-fpm", "php", Debian(&["php-fpm"]), Say(FASTCGI, b"pong")),
+    Program::new("ruby", "app", Debian(&["ruby"]), Get("/")),
+    Program::new("puma", "site", Debian(&["puma"]), Get("/")),
 ];
 
+/// Version 3.0, user and database `postgres`; then a query, and the end.
+const POSTGRESQL: &[u8] = b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0\
+    Q\0\0\0\x0eSELECT 1;\0X\0\0\0\x04";
+
+/// `GetStats`, the second of the requests, after its length.
+const SCCACHE: &[u8] = b"\0\0\0\x04\x01\0\0\0";
+
+/// The first request of a session.
+const MCP: &[u8] = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+    Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: 149\r\n\r\n\
+    {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\
+    \"params\":{\"protocolVersion\":\"2025-03-26\",\"capabilities\":{},\"clientInfo\":{\"name\":\"load\",\"version\":\"1\"}}}";
+
+/// A request of `/ping`: its begin, its three parameters, their end, and the end of its input.
+const FASTCGI: &[u8] = b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\
+    \x01\x04\0\x01\0\x3b\0\0\x0b\x05SCRIPT_NAME/ping\x0f\x05SCRIPT_FILENAME/ping\x0e\x03REQUEST_METHODGET\
+    \x01\x04\0\x01\0\0\0\0\x01\x05\0\x01\0\0\0\0";
+
 impl Program {
+    const fn new(name: &'static str, worker: &'static str, comes_with: Packages, asks: Question) -> Self {
+        Self { name, worker, comes_with, asks }
+    }
+
     /// The program of this name.
     ///
     /// # Panics

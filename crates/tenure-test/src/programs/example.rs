@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use tenure_core::spec::Address;
@@ -89,6 +90,16 @@ impl Example {
             .find(|value| value["key"] == key)
             .map(|value| value["value"].clone())
             .unwrap_or_default()
+    }
+}
+
+impl Drop for Example {
+    /// A trial that failed leaves its program running, and the sandbox does not find a program that blanks its
+    /// environment (nginx, PostgreSQL).
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(panic::catch_unwind(AssertUnwindSafe(|| self.call("stop"))));
+        }
     }
 }
 

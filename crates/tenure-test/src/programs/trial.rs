@@ -7,6 +7,10 @@ use crate::load::Load;
 use super::catalog::Program;
 use super::example::{self, Example};
 
+/// How often, between two restarts, the clients have as many answers as show that the load flows: some hundred requests,
+/// so that each restart meets clients at every point of their exchange.
+const TURNS: u32 = 10;
+
 /// What a trial showed.
 #[derive(Debug)]
 pub struct Trial {
@@ -14,6 +18,8 @@ pub struct Trial {
     pub version: String,
     /// Whose listener it is: `inherit`, `proxy` or `self`.
     pub mode: String,
+    /// How many restarts there were.
+    pub restarts: u64,
     /// What clients saw.
     pub load: Load,
 }
@@ -32,10 +38,13 @@ impl Trial {
         for count in 1..=restarts {
             let answer = example.call("restart");
             assert_eq!(answer.code(), 0, "{}{}\n{}", answer.stdout, answer.stderr, example.sandbox.story());
-            assert_eq!(answer.json()["generation"].as_u64(), Some(count + 1), "{}", answer.stdout);
-            load.flows_on();
+            let generation = answer.json()["generation"].as_u64();
+            assert_eq!(generation, Some(count + 1), "{}\n{}", answer.stdout, example.sandbox.story());
+            for _ in 0..TURNS {
+                load.flows_on();
+            }
         }
-        Self { version, mode, load: load.stop() }
+        Self { version, mode, restarts, load: load.stop() }
     }
 
     /// Requests that got no answer, or another one.

@@ -1,0 +1,1 @@
+console.log(require("./node_modules/claude-mem/package.json").version);

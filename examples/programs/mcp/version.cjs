@@ -1,0 +1,1 @@
+console.log(require("./node_modules/@modelcontextprotocol/server-everything/package.json").version);
