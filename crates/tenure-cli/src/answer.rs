@@ -107,7 +107,7 @@ pub(crate) enum AnswerState {
 
 impl AnswerState {
     /// Every state.
-    const ALL: [Self; 47] = [
+    pub(crate) const ALL: [Self; 47] = [
         Self::Up,
         Self::Started,
         Self::Replaced,

@@ -115,7 +115,7 @@ pub(crate) struct WorkerArg {
 }
 
 // How a plain name is resolved: by its key, or in one file.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub(crate) struct KeyOrFile {
     /// The key, which tells workers of one name apart; with it, no configuration is read.

@@ -6,7 +6,7 @@
 //! trust, for a project's file can only lead to a scope of the name that was typed, and never to one that the user's
 //! files define.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tenure_core::deadline::{Deadline, monotonic};
@@ -18,6 +18,7 @@ use tenure_core::{Scope, Spec};
 use crate::args::{KeyOrFile, WorkerSelection};
 
 mod check;
+mod choice;
 pub(crate) mod dependency;
 mod depends;
 mod error;
@@ -30,6 +31,7 @@ mod passed;
 mod plan;
 mod recorded;
 mod schema;
+pub(crate) mod shown;
 mod starter;
 mod stdin;
 mod table;
@@ -39,7 +41,8 @@ mod variables;
 mod worker;
 
 pub(crate) use check::{CheckReport, ConfigFault, ConfigNotice, SoundWorker};
-pub(crate) use error::{ConfigError, shell, word};
+pub(crate) use choice::Choice;
+pub(crate) use error::ConfigError;
 pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile, here};
 pub(crate) use origin::{Setting, ValueSource, written};
 pub(crate) use passed::Passed;
@@ -49,18 +52,21 @@ pub(crate) use starter::starter;
 pub(crate) use trusted::{TrustStanding, TrustedFiles};
 pub(crate) use variables::timeout;
 
+use choice::{TypedKey, name_and_key};
 use error::SourcePlace;
 use layers::{Description, Layers};
-use origin::{DescriptionSource, EffectiveWorker};
 use variables::Overrides;
 use worker::{DescribedWorker, understand};
 
-/// A scope, and a name for it that can be typed where the call was made.
+/// A scope, and how it was chosen.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeTarget {
     pub(crate) scope: Scope,
-    /// The plain name where the configuration found here leads to the scope, else NAME@KEY.
+    /// What it is called in what is said: the plain name where the configuration found here leads to the scope, else
+    /// NAME@KEY.
     pub(crate) display_name: String,
+    /// What chooses it again in a command.
+    pub(crate) choice: Choice,
 }
 
 /// A worker that is wanted.
@@ -80,18 +86,6 @@ pub(crate) struct WantedWorker {
     pub(crate) wedged_after: Option<Span>,
     /// How much of the call's time it took to learn the version.
     pub(crate) spent: Duration,
-}
-
-/// A worker as `config show` prints it.
-#[derive(Debug)]
-pub(crate) struct Shown {
-    pub(crate) target: ScopeTarget,
-    /// The files that set a value of it, the strongest first.
-    pub(crate) files: Vec<(PathBuf, Level)>,
-    /// Whether its project's file may start it, if such a file sets a value of it.
-    pub(crate) standing: Option<TrustStanding>,
-    /// Its values, in the order of the reference.
-    pub(crate) values: Vec<Setting>,
 }
 
 /// The worker that the arguments of `ensure`, `start` or `restart` ask for. A version command runs last, within
@@ -121,7 +115,7 @@ fn wanted_with(
         Passed::nothing((stdin::read(places.here.as_deref())?, Offered::Call))
     } else {
         let found = described_or_passed(places, selection.config.as_deref(), name);
-        or_recorded(found, selection, (name, key), &mut is_recorded)?
+        or_recorded(found, (places, selection), (name, key), &mut is_recorded)?
     };
     let written = worker.spec.version.clone();
     overrides.apply(&mut worker);
@@ -132,7 +126,8 @@ fn wanted_with(
         worker.spec.version.clone_from(version);
         worker.version_command = None;
     }
-    let found = key.is_none() && command.is_empty() && selection.spec.is_none() && selection.config.is_none();
+    let found =
+        !key.is_typed() && command.is_empty() && selection.spec.is_none() && selection.config.is_none();
     let target = ScopeTarget::new(name, key.or(worker.key.as_deref()), found)?;
     let DescribedWorker { mut spec, version_command, first_answer, wedged_after, .. } = worker;
     spec.validate().map_err(|bad| ConfigError::Text {
@@ -159,36 +154,92 @@ fn wanted_with(
     Ok(Passed { found, warning })
 }
 
-/// The worker that the configuration describes. If the configuration does not know the name, the worker that the offer on
-/// record describes.
+/// The worker that the configuration describes. If the configuration does not know the name, or describes a worker of
+/// another key than the typed name has, the worker that the offer on record describes.
 fn or_recorded(
     found: Result<Passed<(DescribedWorker, Offered)>, ConfigError>,
-    selection: &WorkerSelection,
-    (name, key): (&str, Option<&str>),
+    (places, selection): (&ConfigPlaces, &WorkerSelection),
+    (name, key): (&str, TypedKey<'_>),
     is_recorded: &mut bool,
 ) -> Result<Passed<(DescribedWorker, Offered)>, ConfigError> {
-    match found {
-        Err(unknown @ ConfigError::NotConfigured { .. }) if selection.config.is_none() => {
-            let scope = Scope::new(name, key)?;
-            let offer = recorded::offer(&scope, selection.version.as_ref())?.ok_or(unknown)?;
-            *is_recorded = true;
-            Ok(Passed::nothing((recorded::described(&offer), offer.origin)))
+    let is_meant = match (&found, key) {
+        _ if selection.config.is_some() => true,
+        (Err(ConfigError::NotConfigured { .. }), _) => false,
+        (_, TypedKey::Configured | TypedKey::Beside(_)) => true,
+        (Ok(found), TypedKey::OfName(key)) => found.found.0.key.as_deref() == key,
+        (Err(_), TypedKey::OfName(_)) => {
+            let scope = Scope::new(name, key.typed())?;
+            target(places, name, &KeyOrFile::default()).map_or(true, |found| found.scope == scope)
         }
-        found => found,
+    };
+    if is_meant {
+        return found;
     }
+    let scope = Scope::new(name, key.typed())?;
+    let Some(offer) = recorded::offer(&scope, selection.version.as_ref())? else { return found };
+    *is_recorded = true;
+    Ok(Passed::nothing((recorded::described(&offer), offer.origin)))
 }
 
 impl ScopeTarget {
     fn new(name: &str, key: Option<&str>, found: bool) -> Result<Self, ConfigError> {
         let scope = Scope::new(name, key)?;
         let display_name = if found { name.to_owned() } else { scope.to_string() };
-        Ok(Self { scope, display_name })
+        let choice = Choice::whole(&scope);
+        Ok(Self { scope, display_name, choice })
     }
 
     /// The scope by its whole name, as a list of them shows it.
     pub(crate) fn whole(scope: Scope) -> Self {
-        let display_name = scope.to_string();
-        Self { scope, display_name }
+        let (display_name, choice) = (scope.to_string(), Choice::whole(&scope));
+        Self { scope, display_name, choice }
+    }
+
+    /// The scope of a plain name, as the configuration leads to it.
+    #[cfg(test)]
+    pub(crate) fn found(name: &str) -> Self {
+        let choice = Choice::of_name(name, &KeyOrFile::default(), None);
+        Self::whole(name.parse().expect("a name")).chosen(choice)
+    }
+
+    /// The same, chosen so.
+    pub(crate) fn chosen(self, choice: Choice) -> Self {
+        Self { choice, ..self }
+    }
+
+    /// The command that does this to the same worker, in backquotes as every command that is printed to be typed. It is
+    /// for the place where the call was made.
+    pub(crate) fn command(&self, verb: &str, rest: &str) -> String {
+        format!("`{}`", self.typed(verb, rest))
+    }
+
+    /// The name and the flags that choose the worker again in any command.
+    pub(crate) fn arguments(&self) -> String {
+        self.typed("status", "").split_off("tenure status ".len())
+    }
+
+    /// What starts the worker where nothing on record says how.
+    pub(crate) fn first_start(&self) -> String {
+        let Choice { by, directory, .. } = &self.choice;
+        let places = here(directory.as_deref()).and_then(|here| ConfigPlaces::of(Some(here)));
+        let described = places.and_then(|places| all(&places, by));
+        // A configuration with a fault says so when it is used.
+        if described.is_ok_and(|all| all.iter().all(|target| target.scope != self.scope)) {
+            if self.choice.is_by_name_and_key() && self.scope.key().is_some() {
+                let name = self.scope.name();
+                return format!("in the directory of its project, `tenure ensure {name}` starts it");
+            }
+            return format!("{} starts one", self.command("ensure", "-- CMD…"));
+        }
+        format!("{} starts it", self.command("ensure", ""))
+    }
+
+    fn typed(&self, verb: &str, rest: &str) -> String {
+        self.choice.command(verb, rest, || {
+            let places = here(None).and_then(|here| ConfigPlaces::of(Some(here)));
+            let found = places.and_then(|places| target(&places, self.scope.name(), &KeyOrFile::default()));
+            found.map_or(true, |found| found.scope != self.scope)
+        })
     }
 }
 
@@ -214,8 +265,8 @@ pub(crate) fn target_or_passed(
 /// The scope that a name stands for: as configured, else the plain name. A key bypasses the configuration.
 pub(crate) fn target(places: &ConfigPlaces, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, ConfigError> {
     let (plain, key) = name_and_key(name, by.key.as_deref())?;
-    if key.is_some() {
-        return ScopeTarget::new(plain, key, false);
+    if key.is_typed() {
+        return ScopeTarget::new(plain, key.typed(), false);
     }
     let sources = sources(places, by.config.as_deref())?;
     target_in(&mut Layers::open(&sources)?, plain, by)
@@ -236,79 +287,6 @@ pub(crate) fn all(places: &ConfigPlaces, by: &KeyOrFile) -> Result<Vec<ScopeTarg
     layers.names().iter().map(|name| target_in(&mut layers, name, by)).collect()
 }
 
-/// The worker of that name, or every one, with each value in force and its source.
-pub(crate) fn shown(
-    places: &ConfigPlaces,
-    name: Option<&str>,
-    by: &KeyOrFile,
-) -> Result<Vec<Shown>, ConfigError> {
-    let overrides = Overrides::of_environment()?;
-    let sources = sources(places, by.config.as_deref())?;
-    let mut layers = Layers::open(&sources)?;
-    let names = name.map_or_else(|| layers.names(), |name| vec![name.to_owned()]);
-    let mut shown = Vec::with_capacity(names.len());
-    for name in names {
-        let (name, key) = name_and_key(&name, by.key.as_deref())?;
-        let one = if let Some(description) = layers.take(name)? {
-            show(&description, key, &overrides, by)?
-        } else {
-            let unknown = || not_configured(places, by.config.as_deref(), &layers, name);
-            show_recorded((name, key), &overrides, by, unknown)?
-        };
-        shown.push(one);
-    }
-    Ok(shown)
-}
-
-fn show(
-    Description { about, value }: &Description<'_>,
-    key: Option<&str>,
-    overrides: &Overrides,
-    by: &KeyOrFile,
-) -> Result<Shown, ConfigError> {
-    let mut worker = understand(about, value.clone()).map_err(|flaw| *flaw.error)?;
-    overrides.apply(&mut worker);
-    let found = key.is_none() && by.config.is_none();
-    let target = ScopeTarget::new(&about.name, key.or(worker.key.as_deref()), found)?;
-    let version_command = worker.version_command.as_ref();
-    let answered = version_command.and_then(|command| version::cached(command, &worker.spec, &target.scope));
-    let effective = EffectiveWorker {
-        source: DescriptionSource::Files { about, written: value },
-        worker: &worker,
-        overrides,
-        key,
-        answered: answered.as_ref(),
-    };
-    let values = effective.values();
-    let project = about.project().map(|project| TrustedFiles::of_user()?.standing(project));
-    Ok(Shown {
-        target,
-        files: about.sources.iter().map(|source| (source.path.clone(), source.level)).collect(),
-        standing: project.transpose()?,
-        values,
-    })
-}
-
-/// The worker as its record has it, where no configuration describes it.
-fn show_recorded(
-    (name, key): (&str, Option<&str>),
-    overrides: &Overrides,
-    by: &KeyOrFile,
-    unknown: impl Fn() -> ConfigError,
-) -> Result<Shown, ConfigError> {
-    if by.config.is_some() {
-        return Err(unknown());
-    }
-    let target = ScopeTarget::new(name, key, key.is_none())?;
-    let offer = recorded::offer(&target.scope, None)?.ok_or_else(unknown)?;
-    let mut worker = recorded::described(&offer);
-    overrides.apply(&mut worker);
-    let source = DescriptionSource::Record(offer.origin.path().map(Path::to_owned));
-    let effective = EffectiveWorker { source, worker: &worker, overrides, key, answered: None };
-    let values = effective.values();
-    Ok(Shown { target, files: Vec::new(), standing: None, values })
-}
-
 /// Every fault and every notice of one file, or of all files that are found.
 pub(crate) fn checked(places: &ConfigPlaces, given: Option<&Path>) -> Result<CheckReport, ConfigError> {
     let (sources, unread) = match given {
@@ -316,18 +294,6 @@ pub(crate) fn checked(places: &ConfigPlaces, given: Option<&Path>) -> Result<Che
         None => places.found_all(),
     };
     Ok(check::check(&sources, &unread, &TrustedFiles::of_user()?))
-}
-
-fn name_and_key<'word>(
-    name: &'word str,
-    key: Option<&'word str>,
-) -> Result<(&'word str, Option<&'word str>), ConfigError> {
-    match (name.split_once('@'), key) {
-        (None, key) => Ok((name, key)),
-        (Some((plain, own)), None) => Ok((plain, Some(own))),
-        (Some((plain, own)), Some(key)) if own == key => Ok((plain, Some(key))),
-        (Some(_), Some(key)) => Err(ConfigError::TwoKeys { name: name.to_owned(), key: key.to_owned() }),
-    }
 }
 
 /// The files of a call: the one that is given, else all that are found.
@@ -433,7 +399,7 @@ mod tests {
             "[worker.w]\ncommand = [\"x\"]\nversion = \"1.0.0\"\nstop.grace = \"1s\"\n[worker.v]\ncommand = [\"y\"]\n",
             "[worker.w]\nversion = \"2.0.0\"\nkey = \"k\"\n",
         );
-        let shown = shown(&places, Some("w"), &by()).expect("valid").remove(0);
+        let shown = shown::shown(&places, Some("w"), &by()).expect("valid").remove(0);
         assert_eq!(shown.target.scope.to_string(), "w@k");
         let levels: Vec<Level> = shown.files.iter().map(|(_, level)| *level).collect();
         assert_eq!((levels, shown.standing), (vec![Level::User, Level::System], None));
@@ -471,14 +437,5 @@ mod tests {
         std::fs::write(user.join("tenure.toml"), "[worker.w]\ncommand = [\"x\"]\n").expect("written");
         places.here = Some(user);
         assert_eq!(target(&places, "w", &by()).expect("one file, once").scope.to_string(), "w");
-    }
-
-    #[test]
-    fn a_key_stands_in_the_name_or_beside_it() {
-        assert_eq!(name_and_key("m", None).expect("plain"), ("m", None));
-        assert_eq!(name_and_key("m@k", None).expect("inside"), ("m", Some("k")));
-        assert_eq!(name_and_key("m", Some("k")).expect("beside"), ("m", Some("k")));
-        assert_eq!(name_and_key("m@k", Some("k")).expect("twice"), ("m", Some("k")));
-        assert!(name_and_key("m@k", Some("l")).is_err());
     }
 }

@@ -22,6 +22,12 @@ pub use cmd::demo::load;
 use output::newer;
 use output::render::Screen;
 
+/// Every state that a call can end in, by its word in JSON, with its exit code: the answer table, for whoever has
+/// something to say about each.
+pub fn answer_table() -> impl Iterator<Item = (&'static str, u8)> {
+    answer::AnswerState::ALL.into_iter().map(|state| (state.word(), state.exit()))
+}
+
 /// Runs the command with its arguments, the first of which is its own name, and returns its exit code.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -35,7 +41,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (call, command) = line.parts();
     let code = command.run(&call).unwrap_or_else(|mut failure| {
         newer::become_newer(&mut failure, &args);
-        call.screen.failure(&failure);
+        call.screen.failure_after(&failure, &call.warnings());
         failure.exit()
     });
     ExitCode::from(code)

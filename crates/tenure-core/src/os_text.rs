@@ -12,6 +12,8 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
+pub mod shell;
+
 /// The character of the byte 0.
 const BASE: u32 = 0x10_0000;
 

@@ -2,10 +2,8 @@
 //!
 //! No check reads a file, asks a process or looks at a clock: whatever it needs is a fact.
 
-use std::path::Path;
 use std::time::Duration;
 
-use tenure_core::os_text;
 use tenure_core::spec::scope;
 use tenure_sys::census::{Census, SeenProcess};
 
@@ -45,9 +43,15 @@ pub(crate) struct Case<'facts> {
 }
 
 impl Case<'_> {
-    /// What to type: `tenure WORD NAME`.
+    /// What to type, in backquotes: `tenure WORD NAME`.
     pub(crate) fn type_in(&self, word: &str) -> String {
-        format!("tenure {word} {}", self.worker.display_name)
+        self.type_in_with(word, "")
+    }
+
+    /// The same with more behind the name.
+    pub(crate) fn type_in_with(&self, word: &str, rest: &str) -> String {
+        let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };
+        format!("`tenure {word} {}{rest}`", self.worker.arguments)
     }
 
     /// All processes that carry a cookie of this scope.
@@ -134,11 +138,6 @@ fn is_hidden<'above>(
         && above.into_iter().any(|other| is_above(other) && matches!(other.access, Access::Denied { .. }))
 }
 
-/// A path as one word of a shell, for what a person is to type.
-pub(crate) fn shell_word(path: &Path) -> String {
-    os_text::shell_word(&os_text::text(path.as_os_str()))
-}
-
 /// A span as people read it: `850 ms`, `12 s`, `4 min`, `3 h`.
 pub(crate) fn span(span: Duration) -> String {
     match span.as_secs() {
@@ -162,12 +161,6 @@ pub(crate) fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_in_a_remedy_can_be_typed() {
-        assert_eq!(shell_word(Path::new("/home/a/p.q")), "/home/a/p.q");
-        assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
-    }
 
     #[test]
     fn amounts_have_the_unit_that_a_person_would_choose() {

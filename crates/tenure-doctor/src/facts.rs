@@ -147,8 +147,10 @@ pub enum Access {
 pub struct WorkerFacts {
     /// Its scope.
     pub scope: Scope,
-    /// The name that the caller has for it, with which remedies are written.
+    /// The name that the caller has for it.
     pub display_name: String,
+    /// What follows a command that is typed for it: its name, and the flags that lead to it.
+    pub arguments: String,
     /// Its directory.
     pub directory: DirectoryFacts,
     /// What is in it; `None` where there is none, or where it cannot be trusted.

@@ -23,8 +23,10 @@ pub(crate) mod visibility;
 pub struct Subject {
     /// Its scope.
     pub scope: Scope,
-    /// The name that the caller has for it, with which remedies are written.
+    /// The name that the caller has for it.
     pub display_name: String,
+    /// What follows a command that is typed for it: its name, and the flags that lead to it.
+    pub arguments: String,
     /// The workers that it depends on, as they are named, and which they are.
     pub dependencies: Vec<(String, Scope)>,
 }
@@ -47,7 +49,7 @@ fn worker(
     questions: &mut Questions,
     read: ReadStated,
 ) -> WorkerFacts {
-    let Subject { scope, display_name, dependencies } = subject;
+    let Subject { scope, display_name, arguments, dependencies } = subject;
     let directory = match paths::directory(&scope) {
         Ok(path) => directory::inspect(&path),
         Err(error) => DirectoryFacts {
@@ -62,5 +64,5 @@ fn worker(
     let state = state.map(|state| scope::state(&state, &machine.now, questions, read));
     let stands = |scope: &Scope| !matches!(tenure_core::status(scope), Ok(Standing::Down));
     let dependencies = dependencies.into_iter().map(|(name, scope)| (name, stands(&scope))).collect();
-    WorkerFacts { scope, display_name, directory, state, dependencies }
+    WorkerFacts { scope, display_name, arguments, directory, state, dependencies }
 }

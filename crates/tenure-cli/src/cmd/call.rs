@@ -2,11 +2,14 @@
 //!
 //! Commands ask it for the directory to start from, the budget, the request to the library and the screen.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Command};
+use serde::Serialize;
 use tenure_core::deadline::monotonic;
+use tenure_core::os_text::shell::word;
 use tenure_core::spec::BadSpec;
 use tenure_core::{
     DEFAULT_BUDGET, Error, FindDependency, NO_SPAWN_VARIABLE, Request, Scope, causes, os_text,
@@ -14,11 +17,11 @@ use tenure_core::{
 
 use crate::answer::AnswerState;
 use crate::args::{Common, KeyOrFile, WithCommon, WorkerSelection};
-use crate::config::{self, ConfigError, ConfigPlaces, ScopeTarget};
+use crate::config::{self, Choice, ConfigError, ConfigPlaces, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::hint;
 use crate::output::progress::Progress;
-use crate::output::render::{Screen, printable};
+use crate::output::render::{self, Screen, WarningBody, printable};
 
 /// The flags of a call, and the screen that it prints to.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) declare: fn() -> Command,
     /// When it began.
     began: Duration,
+    /// What was said about the search for the worker.
+    warnings: RefCell<Vec<WarningBody>>,
 }
 
 /// What a command does with the arguments that were typed.
@@ -54,7 +59,7 @@ impl Call {
     /// The call that these flags make.
     pub(crate) fn new(common: Common, declare: fn() -> Command) -> Self {
         let screen = Screen::new(&common);
-        Self { common, screen, declare, began: monotonic() }
+        Self { common, screen, declare, began: monotonic(), warnings: RefCell::default() }
     }
 
     /// The directory to start from.
@@ -77,7 +82,10 @@ impl Call {
 
     /// A target as this call may name it: with -C the plain name leads elsewhere from where the caller is.
     fn named_from_caller(&self, target: ScopeTarget) -> ScopeTarget {
-        if self.common.directory.is_some() { ScopeTarget::whole(target.scope) } else { target }
+        if self.common.directory.is_none() {
+            return target;
+        }
+        ScopeTarget { display_name: target.scope.to_string(), ..target }
     }
 
     /// The worker that is wanted.
@@ -97,25 +105,53 @@ impl Call {
             self.screen
                 .info(&format!("{name}: no configuration here describes it; what {by} offered is used"));
         }
-        Ok(config::WantedWorker { target: self.named_from_caller(wanted.target), ..wanted })
+        let choice = Choice::of_selection(selection, command, self.common.directory.as_deref());
+        let target = self.named_from_caller(wanted.target).chosen(choice);
+        Ok(config::WantedWorker { target, ..wanted })
     }
 
     /// The worker that is meant. A broken project's file that cannot concern it is told in a warning.
     pub(crate) fn named(&self, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, Failure> {
         let target = config::target_or_passed(&self.places()?, name, by)?;
-        Ok(self.named_from_caller(self.warned(target)))
+        Ok(self.chosen(self.warned(target), name, by))
     }
 
     /// The worker that is meant, where every file can be understood.
     pub(crate) fn named_by_sound_files(&self, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, Failure> {
-        Ok(self.named_from_caller(config::target(&self.places()?, name, by)?))
+        Ok(self.chosen(config::target(&self.places()?, name, by)?, name, by))
+    }
+
+    /// Every worker that is configured here.
+    pub(crate) fn all(&self, by: &KeyOrFile) -> Result<Vec<ScopeTarget>, Failure> {
+        let all = config::all(&self.places()?, by)?;
+        let chosen = |target: ScopeTarget| {
+            let name = target.scope.name().to_owned();
+            self.chosen(target, &name, by)
+        };
+        Ok(all.into_iter().map(chosen).collect())
+    }
+
+    fn chosen(&self, target: ScopeTarget, name: &str, by: &KeyOrFile) -> ScopeTarget {
+        let choice = Choice::of_name(name, by, self.common.directory.as_deref());
+        self.named_from_caller(target).chosen(choice)
     }
 
     fn warned<T>(&self, passed: config::Passed<T>) -> T {
-        if let Some(warning) = &passed.warning {
-            self.screen.warning(&printable(warning));
+        if let Some(message) = passed.warning {
+            self.screen.warning(&printable(&message));
+            self.warnings.borrow_mut().push(WarningBody { kind: "file-passed-by", message });
         }
         passed.found
+    }
+
+    /// The warnings of the search for the worker, for documents.
+    pub(crate) fn warnings(&self) -> Vec<WarningBody> {
+        self.warnings.borrow().clone()
+    }
+
+    /// Writes the document of this call, with its warnings.
+    pub(crate) fn document(&self, body: &impl Serialize) -> Result<(), Failure> {
+        render::warned_document(body, &self.warnings())
     }
 
     /// The request to the library. Programs are hosted by this very executable, unless the environment names another.
@@ -175,17 +211,16 @@ impl Call {
         let ended = work();
         drop(shown);
         ended.map_err(|error| match error.dependency() {
-            Some(dependency) => Self::failed(&error, &self.name_here(dependency)),
-            None => Self::failed(&error, &target.display_name),
+            Some(dependency) => Self::failed(&error, &self.target_here(dependency)),
+            None => Self::failed(&error, target),
         })
     }
 
-    /// A name for the scope that can be typed where the call was made.
-    fn name_here(&self, scope: &Scope) -> String {
-        let by = KeyOrFile { key: None, config: None };
+    /// The scope, named so that it can be typed where the call was made.
+    fn target_here(&self, scope: &Scope) -> ScopeTarget {
         let leads_here = |found: &ScopeTarget| found.scope == *scope;
-        let found = self.named_by_sound_files(scope.name(), &by).ok().filter(leads_here);
-        found.map_or_else(|| scope.to_string(), |found| found.display_name)
+        let found = self.named_by_sound_files(scope.name(), &KeyOrFile::default()).ok().filter(leads_here);
+        found.unwrap_or_else(|| ScopeTarget::whole(scope.clone()))
     }
 
     /// How long the call has taken so far.
@@ -193,9 +228,9 @@ impl Call {
         monotonic().saturating_sub(self.began)
     }
 
-    /// The failure of a call of the library for the worker of that display name. Where a worker failed that the wanted one
-    /// depends on, that is its display name.
-    pub(crate) fn failed(error: &Error, display_name: &str) -> Failure {
+    /// The failure of a call of the library for that worker. Where a worker failed that the wanted one depends on, it is that
+    /// one.
+    pub(crate) fn failed(error: &Error, target: &ScopeTarget) -> Failure {
         let failure = Failure::of_library(error);
         let wrong = causes::of(error).find_map(|cause| cause.downcast_ref::<ConfigError>());
         if let Some(wrong) = wrong {
@@ -203,7 +238,19 @@ impl Call {
         }
         let innermost = causes::of(error).filter_map(|cause| cause.downcast_ref::<Error>()).last();
         let told = innermost.filter(|_| error.dependency().is_some()).unwrap_or(error);
-        failure.hint(hint::of(told, display_name))
+        failure.hint(hint::of(told, Some(target)))
+    }
+
+    /// The failure of a call of the library for no worker in particular.
+    pub(crate) fn failed_before(error: &Error) -> Failure {
+        Failure::of_library(error).hint(hint::of(error, None))
+    }
+
+    /// A command that concerns no worker, in backquotes, for the directory that this call started from.
+    pub(crate) fn command(&self, words: &str) -> String {
+        let directory = self.common.directory.as_deref().map(word);
+        let directory = directory.map(|directory| format!("-C {directory} ")).unwrap_or_default();
+        format!("`tenure {directory}{words}`")
     }
 }
 

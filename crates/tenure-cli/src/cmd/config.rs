@@ -8,13 +8,15 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value as Json;
+use tenure_core::os_text::shell::word;
 use tenure_core::os_text::{self, PathText};
 
 use crate::answer::AnswerState;
 use crate::args::{Common, KeyOrFile, WithCommon};
 use crate::cmd::call::{Call, Run};
+use crate::config::shown::{Shown, shown};
 use crate::config::{
-    self, CheckReport, ConfigNotice, Level, Shown, SoundWorker, TrustStanding, ValueSource, written,
+    self, CheckReport, ConfigNotice, Level, SoundWorker, TrustStanding, ValueSource, written,
 };
 use crate::output::failure::Failure;
 use crate::output::render::{self, printable};
@@ -249,13 +251,13 @@ struct Show {
 
 impl Run for Show {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let shown = config::shown(&call.places()?, self.name.as_deref(), &self.by)?;
+        let shown = shown(&call.places()?, self.name.as_deref(), &self.by)?;
         if shown.is_empty() {
             return Err(Failure::new(
                 AnswerState::NotConfigured,
                 "find a worker to show: none is configured here",
             )
-            .hint("`tenure init` writes a file to begin with"));
+            .hint(format!("{} writes a file to begin with", call.command("init"))));
         }
         if call.screen.wants_json() {
             let workers = shown.iter().map(shown_row).collect();
@@ -293,7 +295,11 @@ fn shown_row(shown: &Shown) -> ShownRow<'_> {
 fn table(shown: &Shown) -> String {
     let mut text = format!("[worker.{}]\n", shown.target.scope.name());
     if shown.standing.is_some_and(|standing| standing != TrustStanding::Trusted) {
-        text.push_str("# not trusted: `tenure trust` allows its project's file to start it\n");
+        let file = shown.files.iter().find(|(_, level)| *level == Level::Project);
+        let directory = file.and_then(|(path, _)| path.parent()).map(word).unwrap_or_default();
+        let line = format!("# not trusted: `tenure trust {directory}` allows its project's file to start it");
+        text.push_str(&printable(&line));
+        text.push('\n');
     }
     let rows: Vec<(String, String)> = shown.values.iter().map(row).collect();
     let width = rows.iter().map(|(value, _)| value.chars().count()).filter(|width| *width <= WIDE).max();

@@ -146,6 +146,7 @@ fn subjects(call: &Call, typed: &Doctor) -> Result<(Vec<Subject>, Vec<String>), 
     let places = call.places()?;
     let subject = |target: ScopeTarget| Subject {
         dependencies: config::dependency::on_record(&places, &target.scope),
+        arguments: target.arguments(),
         scope: target.scope,
         display_name: target.display_name,
     };
@@ -180,10 +181,9 @@ fn subjects(call: &Call, typed: &Doctor) -> Result<(Vec<Subject>, Vec<String>), 
 /// The workers whose description can be used, and what is wrong with the others.
 fn configured(call: &Call, typed: &Doctor) -> Result<(Vec<ScopeTarget>, Vec<String>), Failure> {
     let places = call.places()?;
-    match config::all(&places, &typed.by) {
+    match call.all(&typed.by) {
         Ok(targets) => Ok((targets, Vec::new())),
-        Err(error) => {
-            let failure = Failure::from(error);
+        Err(failure) => {
             let checked = config::checked(&places, typed.by.config.as_deref()).unwrap_or_default();
             let scope =
                 |found: &config::SoundWorker| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();

@@ -15,7 +15,7 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render;
+use crate::output::render::{self, WarningBody};
 
 /// Return when one healthy worker serves; start it if needed.
 ///
@@ -98,13 +98,6 @@ struct EnsureDocument<'a> {
     took_us: u64,
 }
 
-/// A warning in JSON.
-#[derive(Debug, Serialize)]
-struct WarningBody {
-    kind: &'static str,
-    message: String,
-}
-
 /// Ensures the worker and prints the outcome. Returns the exit code.
 fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
     let wanted = call.wanted(&typed.wanted, &typed.command)?;
@@ -118,7 +111,7 @@ fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
             let mut warnings = usable.warnings.iter().filter(|warning| !warning.is_information());
             let refused = warnings.next().filter(|_| typed.strict);
             match refused {
-                Some(warning) => Err(strict(display_name, warning)),
+                Some(warning) => Err(strict(&target, warning)),
                 None => serving(call, &target, (how, &usable), elapsed),
             }
         }
@@ -133,18 +126,19 @@ fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
             ),
         )
         .hint(format!(
-            "`tenure {} {display_name}` without --no-daemon or TENURE_NO_SPAWN starts it",
-            if release { "start" } else { "ensure" }
+            "{} without --no-daemon or TENURE_NO_SPAWN starts it",
+            target.command(if release { "start" } else { "ensure" }, "")
         ))),
     }
 }
 
 fn serving(
     call: &Call,
-    ScopeTarget { scope, display_name }: &ScopeTarget,
+    target: &ScopeTarget,
     (how, usable): (How, &Usable),
     elapsed: Duration,
 ) -> Result<u8, Failure> {
+    let ScopeTarget { scope, display_name, .. } = target;
     let state = match how {
         How::Started => AnswerState::Started,
         How::Replaced => AnswerState::Replaced,
@@ -153,7 +147,7 @@ fn serving(
     if call.screen.wants_json() {
         let warnings = usable.warnings.iter().map(warning_body).collect();
         let worker = WorkerIdentity::of(scope, Some(&usable.hello));
-        document(state, worker, warnings, elapsed)?;
+        document(call, state, worker, warnings, elapsed)?;
         return Ok(state.exit());
     }
     let line = account::line(&usable.hello);
@@ -168,19 +162,20 @@ fn serving(
             call.screen.info(&format!("  {message}"));
             continue;
         }
-        call.screen.warning(&format!("{display_name}: {message}{}", remedy(warning, display_name)));
+        call.screen.warning(&format!("{display_name}: {message}{}", remedy(warning, target)));
     }
     Ok(state.exit())
 }
 
 fn warming(
     call: &Call,
-    ScopeTarget { scope, display_name }: &ScopeTarget,
+    target: &ScopeTarget,
     hello: Option<&Hello>,
     elapsed: Duration,
 ) -> Result<(), Failure> {
+    let ScopeTarget { scope, display_name, .. } = target;
     if call.screen.wants_json() {
-        return document(AnswerState::Warming, WorkerIdentity::of(scope, hello), Vec::new(), elapsed);
+        return document(call, AnswerState::Warming, WorkerIdentity::of(scope, hello), Vec::new(), elapsed);
     }
     let line = hello.map(|hello| format!(", {}", account::line(hello))).unwrap_or_default();
     let elapsed = account::measured(elapsed);
@@ -191,18 +186,22 @@ fn warming(
     };
     call.screen.info(&format!("{display_name}: warming{line}: {what}, and continues after these {elapsed}"));
     call.screen.info(&format!(
-        "  `tenure ensure {display_name}` waits for it again, `tenure logs {display_name} -f` shows its output"
+        "  {} waits for it again, {} shows its output",
+        target.command("ensure", ""),
+        target.command("logs", "-f")
     ));
     Ok(())
 }
 
 fn document(
+    call: &Call,
     state: AnswerState,
     worker: WorkerIdentity<'_>,
     warnings: Vec<WarningBody>,
     elapsed: Duration,
 ) -> Result<(), Failure> {
     let took_us = account::micros(elapsed);
+    let warnings = call.warnings().into_iter().chain(warnings).collect();
     render::document(&EnsureDocument { state, worker, warnings, took_us })
 }
 
@@ -210,31 +209,30 @@ fn warning_body(warning: &Warning) -> WarningBody {
     WarningBody { kind: warning.word(), message: warning.to_string() }
 }
 
-fn remedy(warning: &Warning, display_name: &str) -> String {
+fn remedy(warning: &Warning, target: &ScopeTarget) -> String {
+    let restart = || target.command("restart", "");
     match warning {
         Warning::Degraded { .. } | Warning::EndedBefore { .. } => {
-            format!("; see `tenure logs {display_name}`")
+            format!("; see {}", target.command("logs", ""))
         }
-        Warning::Drift => format!("; `tenure restart {display_name}` applies them"),
+        Warning::Drift => format!("; {} applies them", restart()),
         Warning::OtherDescription { .. } => {
-            format!(
-                "; raise `version` where it differs, or `tenure restart {display_name}` takes the one here"
-            )
+            format!("; raise `version` where it differs, or {} takes the one here", restart())
         }
-        Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {display_name}`"),
-        Warning::BuildOffered { .. } => {
-            format!("; `tenure restart {display_name}` starts what is described now")
-        }
-        Warning::Pinned { .. } => format!("; `tenure unpin {display_name}` releases it"),
+        Warning::OfferNotRunning { .. } => format!("; repair it, then {}", restart()),
+        Warning::BuildOffered { .. } => format!("; {} starts what is described now", restart()),
+        Warning::Pinned { .. } => format!("; {} releases it", target.command("unpin", "")),
         Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
-        Warning::SourceChangedAgain => format!("; the next `tenure ensure {display_name}` applies them"),
+        Warning::SourceChangedAgain => {
+            format!("; the next {} applies them", target.command("ensure", ""))
+        }
         Warning::SourceUnread { .. } => "; make them readable".to_owned(),
         Warning::OtherPlace { .. } | _ => String::new(),
     }
 }
 
 /// The failure that --strict makes of a warning.
-fn strict(display_name: &str, warning: &Warning) -> Failure {
+fn strict(target: &ScopeTarget, warning: &Warning) -> Failure {
     let state = match warning {
         Warning::Degraded { .. } | Warning::EndedBefore { .. } => AnswerState::Unhealthy,
         Warning::Drift | Warning::OtherDescription { .. } => AnswerState::SpecConflict,
@@ -248,7 +246,7 @@ fn strict(display_name: &str, warning: &Warning) -> Failure {
         | _ => AnswerState::VersionDisagrees,
     };
     let WarningBody { kind, message } = warning_body(warning);
-    let mut failure = Failure::new(state, format!("accept the worker of {display_name}: {message}"));
+    let mut failure = Failure::new(state, format!("accept the worker of {}: {message}", target.display_name));
     kind.clone_into(&mut failure.body.kind);
-    failure.hint(format!("without --strict this is a warning{}", remedy(warning, display_name)))
+    failure.hint(format!("without --strict this is a warning{}", remedy(warning, target)))
 }

@@ -11,7 +11,7 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render::{self, printable};
+use crate::output::render::printable;
 
 #[derive(Debug, Serialize)]
 struct ForgetDocument<'a> {
@@ -78,30 +78,30 @@ impl Run for Forget {
 }
 
 fn forget(call: &Call, target: &ScopeTarget, version: &Version) -> Result<u8, Failure> {
-    let ScopeTarget { scope, display_name } = target;
+    let ScopeTarget { scope, display_name, .. } = target;
     let budget = call.budget()?;
-    let Forgotten { target, stands, .. } =
+    let Forgotten { target: best, stands, .. } =
         call.wait(target, || tenure_core::forget(scope, version, budget))?;
     let elapsed = call.elapsed();
     if call.screen.wants_json() {
-        render::document(&ForgetDocument {
+        call.document(&ForgetDocument {
             state: AnswerState::Forgotten,
             forgotten: version,
-            target: target.as_ref(),
+            target: best.as_ref(),
             worker: WorkerIdentity::of(scope, stands.as_deref()),
             took_us: account::micros(elapsed),
         })?;
         return Ok(AnswerState::Forgotten.exit());
     }
-    let next = match &target {
-        Some(target) => format!("{target} is what would be started now"),
+    let next = match &best {
+        Some(best) => format!("{best} is what would be started now"),
         None => "nothing that is on offer can be started now".to_owned(),
     };
     call.screen
         .info(&format!("{display_name}: {version} is forgotten; {next} ({})", account::measured(elapsed)));
     if stands.as_ref().is_some_and(|hello| hello.version == *version) {
-        let more = if target.is_some() {
-            format!("; `tenure restart {display_name}` replaces it")
+        let more = if best.is_some() {
+            format!("; {} replaces it", target.command("restart", ""))
         } else {
             String::new()
         };
@@ -111,13 +111,13 @@ fn forget(call: &Call, target: &ScopeTarget, version: &Version) -> Result<u8, Fa
 }
 
 fn give_up(call: &Call, target: &ScopeTarget) -> Result<u8, Failure> {
-    let ScopeTarget { scope, display_name } = target;
+    let ScopeTarget { scope, display_name, .. } = target;
     let budget = call.budget()?;
     let given_up = call.wait(target, || tenure_core::give_up(scope, budget))?;
     let elapsed = call.elapsed();
     let GivenUp { app, versions, unpinned, stands, .. } = &given_up;
     if call.screen.wants_json() {
-        render::document(&GiveUpDocument {
+        call.document(&GiveUpDocument {
             state: AnswerState::Forgotten,
             whose: app.as_ref(),
             forgotten: versions,
@@ -144,9 +144,8 @@ fn give_up(call: &Call, target: &ScopeTarget) -> Result<u8, Failure> {
         call.screen.info(&format!("  {version} is not pinned any more"));
     }
     if stands.is_some() {
-        call.screen.info(&format!(
-            "  its worker goes on serving until another app asks; `tenure stop {display_name}` ends it now"
-        ));
+        let stop = target.command("stop", "");
+        call.screen.info(&format!("  its worker goes on serving until another app asks; {stop} ends it now"));
     }
     Ok(AnswerState::Forgotten.exit())
 }

@@ -126,12 +126,12 @@ impl Run for Logs {
         let target = call.named(&self.named.name, &self.named.by)?;
         let display_name = target.display_name.as_str();
         let state = state(&target)?;
-        let logs = directory(&state, display_name)?;
-        let wanted = self.selection(&state, display_name)?;
+        let logs = directory(&state, &target)?;
+        let wanted = self.selection(&state, &target)?;
         let own = self.worker || self.only_own(&state, &logs, &wanted);
         let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
         if own && wanted.needs_stamps() {
-            return Err(no_times(display_name, self.worker));
+            return Err(no_times(&target, self.worker));
         }
         let failed = |error: FollowError| error.into_failure(&format!("the log {name} of {display_name}"));
         let mut follower = Follower::new(logs, name);
@@ -167,13 +167,13 @@ impl Logs {
         !waits && !logs.exists(file::OUTPUT_LOG).unwrap_or(false)
     }
 
-    fn selection(&self, state: &StateDir, display_name: &str) -> Result<Selection, Failure> {
+    fn selection(&self, state: &StateDir, target: &ScopeTarget) -> Result<Selection, Failure> {
         let generation = match self.boot {
             None => None,
             Some(Boot::Generation(generation)) => Some(generation),
             Some(Boot::Before(before)) => {
                 let ledger =
-                    records::read_ledger(state).map_err(|error| Call::failed(&error.into(), display_name))?;
+                    records::read_ledger(state).map_err(|error| Call::failed(&error.into(), target))?;
                 Some(ledger.generation.saturating_sub(before))
             }
         };
@@ -205,35 +205,35 @@ fn last_wanted(
     follower.every_line(&mut [&mut count_one, &mut write])
 }
 
-fn no_times(display_name: &str, asked: bool) -> Failure {
+fn no_times(target: &ScopeTarget, asked: bool) -> Failure {
     let what =
         if asked { "the worker's own log" } else { "this worker has no output but its own log, which" };
     Failure::new(AnswerState::WrongUse, format!("choose lines by time or boot: {what} has none")).hint(
-        format!("`tenure logs {display_name} --worker` shows its last lines; --match chooses among them"),
+        format!("{} shows its last lines; --match chooses among them", target.command("logs", "--worker")),
     )
 }
 
 /// The directory of a scope's logs, which is there once a worker was started.
-fn directory(state: &StateDir, display_name: &str) -> Result<Dir, Failure> {
+fn directory(state: &StateDir, target: &ScopeTarget) -> Result<Dir, Failure> {
     match state.dir().open_child(file::LOGS) {
         Ok(dir) => Ok(dir),
-        Err(DirError::Absent { .. }) => Err(never_ran(display_name)),
+        Err(DirError::Absent { .. }) => Err(never_ran(target)),
         Err(error) => Err(Failure::because(AnswerState::StateUnusable, &error)),
     }
 }
 
 /// The state directory of a worker that ran at least once.
-pub(crate) fn state(ScopeTarget { scope, display_name }: &ScopeTarget) -> Result<StateDir, Failure> {
-    let state = StateDir::open(scope).map_err(|error| Call::failed(&error.into(), display_name))?;
-    state.ok_or_else(|| never_ran(display_name))
+pub(crate) fn state(target: &ScopeTarget) -> Result<StateDir, Failure> {
+    let state = StateDir::open(&target.scope).map_err(|error| Call::failed(&error.into(), target))?;
+    state.ok_or_else(|| never_ran(target))
 }
 
-fn never_ran(display_name: &str) -> Failure {
+fn never_ran(target: &ScopeTarget) -> Failure {
     Failure::new(
         AnswerState::Down,
-        format!("find the records of {display_name}: no worker of that name ever ran here"),
+        format!("find the records of {}: no worker of that name ever ran here", target.display_name),
     )
-    .hint(format!("`tenure list` shows those that did, `tenure ensure {display_name}` starts this one"))
+    .hint(format!("`tenure list` shows those that did; {}", target.first_start()))
 }
 
 /// Writes lines to stdout, several at once.

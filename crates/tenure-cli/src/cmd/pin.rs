@@ -10,7 +10,6 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render;
 
 /// The document of both.
 #[derive(Debug, Serialize)]
@@ -53,13 +52,14 @@ pub(crate) struct Pin {
 impl Run for Pin {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let target = call.named(&self.named.name, &self.named.by)?;
-        let ScopeTarget { scope, display_name } = &target;
+        let ScopeTarget { scope, display_name, .. } = &target;
         call.may_start(&format!("pin {display_name}"))?;
         let mut request = PinOptions::new(scope.clone(), self.version.clone());
         request.budget = call.budget()?;
         request.host = Call::host();
         request.find_dependency = Some(call.find_dependency());
-        let Pinned { version, before, applied, .. } = call.wait(&target, || tenure_core::pin(&request))?;
+        let pinned = call.wait(&target, || tenure_core::pin(&request));
+        let Pinned { version, before, applied, .. } = pinned.map_err(|failed| self.named_in(failed))?;
         let elapsed = call.elapsed();
         if !call.screen.wants_json() {
             let what = outcome(&applied, &version);
@@ -67,7 +67,7 @@ impl Run for Pin {
                 "{display_name}: pinned to {version}; {what} ({})",
                 account::measured(elapsed)
             ));
-            call.screen.info(&format!("  `tenure unpin {display_name}` releases it"));
+            call.screen.info(&format!("  {} releases it", target.command("unpin", "")));
             return Ok(AnswerState::Pinned.exit());
         }
         let (new, old) = match &applied {
@@ -75,7 +75,7 @@ impl Run for Pin {
             Applied::Replaced(proof) => (Some(&*proof.new), proof.old.as_deref()),
             Applied::Later | _ => (None, None),
         };
-        render::document(&PinDocument {
+        call.document(&PinDocument {
             state: AnswerState::Pinned,
             pinned: Some(&version),
             before: before.as_ref(),
@@ -86,6 +86,19 @@ impl Run for Pin {
             took_us: account::micros(elapsed),
         })?;
         Ok(AnswerState::Pinned.exit())
+    }
+}
+
+impl Pin {
+    /// The failure whose remedy names the version, for which V stands in the row of the kind.
+    fn named_in(&self, mut failed: Failure) -> Failure {
+        let version = &self.version;
+        if let Some(hint) = failed.body.hint.as_mut().filter(|_| failed.state == AnswerState::UnknownVersion)
+        {
+            let typed = hint.replace("--version V", &format!("--version {version}"));
+            *hint = typed.replace("puts V on", &format!("puts {version} on"));
+        }
+        failed
     }
 }
 
@@ -117,17 +130,17 @@ pub(crate) struct Unpin {
 impl Run for Unpin {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let target = call.named(&self.named.name, &self.named.by)?;
-        let ScopeTarget { scope, display_name } = &target;
+        let ScopeTarget { scope, display_name, .. } = &target;
         let budget = call.budget()?;
-        let Unpinned { before, target, stands, .. } =
+        let Unpinned { before, target: best, stands, .. } =
             call.wait(&target, || tenure_core::unpin(scope, budget))?;
         let elapsed = call.elapsed();
         if call.screen.wants_json() {
-            render::document(&PinDocument {
+            call.document(&PinDocument {
                 state: AnswerState::Unpinned,
                 pinned: None,
                 before: before.as_ref(),
-                target: target.as_ref(),
+                target: best.as_ref(),
                 replaced: false,
                 worker: WorkerIdentity::of(scope, stands.as_deref()),
                 old: None,
@@ -138,12 +151,13 @@ impl Run for Unpin {
         let what = before
             .map_or_else(|| "nothing was pinned".to_owned(), |version| format!("{version} is released"));
         call.screen.info(&format!("{display_name}: {what}"));
-        if let (Some(stands), Some(target)) = (stands, target)
-            && stands.version < target
+        if let (Some(stands), Some(best)) = (stands, best)
+            && stands.version < best
         {
             call.screen.info(&format!(
-                "  {} serves until a launcher asks for a newer one; `tenure restart {display_name}` starts {target} now",
-                stands.version
+                "  {} serves until a launcher asks for a newer one; {} starts {best} now",
+                stands.version,
+                target.command("restart", "")
             ));
         }
         Ok(AnswerState::Unpinned.exit())

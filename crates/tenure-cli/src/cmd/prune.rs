@@ -86,7 +86,7 @@ pub(crate) struct Prune {
 
 impl Run for Prune {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let lost = tenure_core::lost_projects().map_err(|error| Call::failed(&error, "NAME"))?;
+        let lost = tenure_core::lost_projects().map_err(|error| Call::failed_before(&error))?;
         let (going, kept) = lost.into_iter().partition(|lost| lost.kept.is_none());
         let mut found = Found { going, kept, failed: None };
         if self.yes {
@@ -94,7 +94,7 @@ impl Run for Prune {
         }
         self.print(call, &found)?;
         match found.failed {
-            Some(error) => Err(Call::failed(&error, "NAME")),
+            Some(error) => Err(Call::failed_before(&error)),
             None => Ok(self.state().exit()),
         }
     }

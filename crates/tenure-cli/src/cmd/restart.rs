@@ -13,7 +13,7 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render::{self, printable};
+use crate::output::render::printable;
 
 /// The document of a proved restart.
 #[derive(Debug, Serialize)]
@@ -72,7 +72,7 @@ impl Run for Restart {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let wanted = call.wanted(&self.wanted, &self.command)?;
         let target = wanted.target.clone();
-        let ScopeTarget { scope, display_name } = &target;
+        let ScopeTarget { scope, display_name, .. } = &target;
         call.may_start(&format!("restart {display_name}"))?;
         if self.overlap {
             wanted.spec.may_overlap().map_err(|bad| refused(&bad, display_name))?;
@@ -92,7 +92,7 @@ impl Run for Restart {
             let theirs = displaced.map_or(&[][..], |displaced| &displaced.versions);
             let forgotten = [theirs, &restarted.forgotten].concat();
             let passed_over = restarted.instead.is_some().then_some(&described);
-            render::document(&RestartDocument {
+            call.document(&RestartDocument {
                 state,
                 worker,
                 old,
@@ -110,7 +110,7 @@ impl Run for Restart {
                 how_it_went(&restarted.new, &restarted.manner, &account::measured(elapsed))
             );
             call.screen.info(&line);
-            for line in choice(&restarted, &described, display_name) {
+            for line in choice(&restarted, &described, &target) {
                 call.screen.info(&format!("  {line}"));
             }
         }
@@ -119,7 +119,7 @@ impl Run for Restart {
 }
 
 /// Why another offer than the one of the description here was started, and which offers were forgotten.
-fn choice(restarted: &Restarted, described: &Version, display_name: &str) -> Vec<String> {
+fn choice(restarted: &Restarted, described: &Version, target: &ScopeTarget) -> Vec<String> {
     let forgotten = restarted.forgotten.iter();
     let mut lines: Vec<String> = Vec::new();
     if let Some(displaced) = &restarted.displaced {
@@ -133,7 +133,7 @@ fn choice(restarted: &Restarted, described: &Version, display_name: &str) -> Vec
             None => "a call offered it".to_owned(),
         };
         let back = if version > described {
-            format!("; `tenure forget {display_name} {version}` takes it back")
+            format!("; {} takes it back", target.command("forget", &version.to_string()))
         } else {
             String::new()
         };

@@ -10,7 +10,6 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::failure::Failure;
-use crate::output::render;
 
 #[derive(Debug, Serialize)]
 struct SignalDocument<'a> {
@@ -83,14 +82,15 @@ fn send(
     work: impl FnOnce(&Scope) -> Result<SignalOutcome, Error>,
 ) -> Result<u8, Failure> {
     let target = call.named(&named.name, &named.by)?;
-    let ScopeTarget { scope, display_name } = &target;
+    let ScopeTarget { scope, display_name, .. } = &target;
     let (state, sent) = match call.wait(&target, || work(scope))? {
         SignalOutcome::Sent { pid, signal, .. } => (AnswerState::Signalled, Some((pid, signal))),
         SignalOutcome::NoReload => {
             let message =
                 format!("reload {display_name}: the description that it was started from has no `reload`");
             let hint = format!(
-                "type `tenure signal {display_name} HUP`, or write `reload = \"HUP\"` and type `tenure restart {display_name}`"
+                "{} sends one all the same; a description with `reload = \"HUP\"` counts from its next restart",
+                target.command("signal", "HUP")
             );
             return Err(Failure::new(AnswerState::NotConfigured, message).hint(hint));
         }
@@ -104,7 +104,7 @@ fn send(
     };
     let elapsed = call.elapsed();
     if call.screen.wants_json() {
-        render::document(&SignalDocument {
+        call.document(&SignalDocument {
             state,
             name: scope.name(),
             key: scope.key(),

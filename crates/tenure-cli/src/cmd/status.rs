@@ -9,7 +9,7 @@ use tenure_core::deadline::Moment;
 use tenure_core::ops::described::Offered;
 use tenure_core::protocol::ends::UnaskedEnd;
 use tenure_core::protocol::wire::{AppState, Hello, Probation};
-use tenure_core::record::desired::Desired;
+use tenure_core::record::desired::{Desired, Offer};
 use tenure_core::spec::app::AppId;
 use tenure_core::{Error, Scope, Standing, Version, causes, os_text};
 
@@ -100,8 +100,10 @@ impl SeenScope {
             .map(|record| tenure_core::ops::described::offered(record, name, config::read_stated_version));
         let offered = offered.unwrap_or_default();
         let down = matches!(standing, Ok(Standing::Down));
-        // A ledger that cannot be read is reported by the calls that need it.
-        let ended = if down { tenure_core::last_end(&target.scope).ok().flatten() } else { None };
+        let ended = if down { tenure_core::last_end(&target.scope) } else { Ok(None) };
+        // Without a ledger that can be read nothing is started.
+        let unread = unread.or_else(|| ended.as_ref().err().map(|error| causes::in_one_line(error)));
+        let ended = ended.ok().flatten();
         let left = down && tenure_core::is_program_left(&target.scope).unwrap_or(false);
         Self { target, standing, record, offered, unread, ended, left, now: Moment::now() }
     }
@@ -151,10 +153,17 @@ impl SeenScope {
         Some(os_text::text(found.as_os_str()))
     }
 
-    /// Whether the worker is named by its key, and no offer is on record: then only its project's file can describe it.
-    fn is_unknown_here(&self) -> bool {
-        let is_whole = self.target.display_name.contains('@');
-        is_whole && self.record.as_ref().is_none_or(|record| record.offers.is_empty())
+    /// Whether the record says how to start the worker.
+    fn is_on_record(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| !record.offers.is_empty())
+    }
+
+    /// Whether every offer failed a moment ago, so that the next start is held back.
+    fn is_suppressed(&self) -> bool {
+        let Some(record) = self.record.as_ref().filter(|_| self.is_on_record()) else { return false };
+        let fails =
+            |offer: &Offer| record.failure(&offer.spec).is_some_and(|failure| failure.quarantined(&self.now));
+        record.offers.iter().all(fails)
     }
 
     fn recorded(&self) -> Recorded<'_> {
@@ -234,13 +243,16 @@ pub(crate) struct Status {
 impl Run for Status {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let Some(name) = &self.name else {
-            let targets = config::all(&call.places()?, &self.by)?;
+            let targets = call.all(&self.by)?;
             if targets.is_empty() {
                 return Err(Failure::new(
                     AnswerState::NotConfigured,
                     "find a worker to show: none is configured here",
                 )
-                .hint("`tenure status NAME` asks for one, `tenure list` shows all that ever ran here"));
+                .hint(format!(
+                    "{} asks for one, `tenure list` shows all that ever ran here",
+                    call.command("status NAME")
+                )));
             }
             let seen: Vec<SeenScope> = targets.into_iter().map(SeenScope::of).collect();
             print_all(call, &seen)?;
@@ -248,7 +260,7 @@ impl Run for Status {
         };
         let seen = SeenScope::of(call.named(name, &self.by)?);
         if let Err(error) = &seen.standing {
-            return Err(Call::failed(error, &seen.target.display_name));
+            return Err(Call::failed(error, &seen.target));
         }
         print_one(call, &seen)?;
         Ok(seen.state().exit())
@@ -267,7 +279,7 @@ pub(crate) struct List {}
 
 impl Run for List {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let listed = tenure_core::list().map_err(|error| Call::failed(&error, "NAME"))?;
+        let listed = tenure_core::list().map_err(|error| Call::failed_before(&error))?;
         let seen =
             listed.into_iter().map(|(scope, standing)| SeenScope::with(ScopeTarget::whole(scope), standing));
         let seen: Vec<SeenScope> = seen.collect();
@@ -279,19 +291,19 @@ impl Run for List {
 fn print_one(call: &Call, seen: &SeenScope) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let details = seen.hello().map(Details::of);
-        return render::document(&One { row: seen.row(), details });
+        return call.document(&One { row: seen.row(), details });
     }
     if call.screen.is_quiet() { Ok(()) } else { call.screen.data(&lines(seen, call.screen.is_verbose())) }
 }
 
 /// One worker, a fact a line.
 fn lines(seen: &SeenScope, verbose: bool) -> String {
-    let display_name = &seen.target.display_name;
+    let target = &seen.target;
     let mut lines = Vec::new();
     if let Some(hello) = seen.hello() {
         worker(&mut lines, hello);
     }
-    lines.extend(whose::lines((seen.hello(), seen.record.as_ref()), verbose, display_name));
+    lines.extend(whose::lines((seen.hello(), seen.record.as_ref()), verbose, target));
     lines.extend(seen.reason().map(|reason| ("reason", printable(&reason))));
     if seen.record.is_none() && seen.unread.is_none() && seen.hello().is_none() {
         lines.push(("reason", "this worker never ran here".to_owned()));
@@ -299,21 +311,22 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
     if let Some(hello) = seen.hello() {
         program(&mut lines, hello, verbose);
     }
-    lines.extend(seen.recorded().lines(display_name));
+    lines.extend(seen.recorded().lines(target));
     let back = seen.probation().map(|probation| &probation.before);
-    lines.extend(offered::lines(&seen.offered, (seen.pinned(), back), display_name));
+    lines.extend(offered::lines(&seen.offered, (seen.pinned(), back), target));
     lines.extend(seen.unread.as_ref().map(|why| ("record", format!("unreadable: failed to {why}"))));
     if seen.hello().is_some_and(|hello| hello.source_changed) {
         lines.push((
             "source",
-            format!("changed since it was started; `tenure ensure {display_name}` looks again"),
+            format!("changed since it was started; {} looks again", target.command("ensure", "")),
         ));
     }
     if let Some(hello) = seen.hello().filter(|_| verbose) {
         origin(&mut lines, hello);
     }
     lines.extend(next(seen).map(|what| ("next", what)));
-    let head = columns(&[[Cell::from(format!("{display_name}:")), seen.word()]], None).replacen("  ", " ", 1);
+    let head = columns(&[[Cell::from(format!("{}:", target.display_name)), seen.word()]], None)
+        .replacen("  ", " ", 1);
     let rows: Vec<[Cell; 2]> =
         lines.into_iter().map(|(label, what)| [format!("  {label}").into(), what.into()]).collect();
     head + &columns(&rows, None)
@@ -321,39 +334,37 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
 
 /// What to type if the worker does not serve.
 fn next(seen: &SeenScope) -> Option<String> {
-    let display_name = &seen.target.display_name;
     let state = seen.state();
     let is_down = seen.record.as_ref().is_some_and(|record| record.down.is_some());
+    let command = |verb, rest| seen.target.command(verb, rest);
     if state.exit() == 0 || is_down {
         None
     } else if seen.unread.is_some() {
-        Some(format!("`tenure doctor {display_name}` says what to do"))
+        Some(format!("{} says what to do", command("doctor", "")))
     } else if seen.hello().is_some_and(|hello| hello.draining) {
-        Some(format!("`tenure ensure {display_name}` waits for its end and starts the next"))
+        Some(format!("{} waits for its end and starts the next", command("ensure", "")))
     } else if seen.left {
-        Some(format!("processes of its program still run; `tenure doctor {display_name}` says what to do"))
-    } else if state == AnswerState::Down && seen.is_unknown_here() {
-        Some(
-            "nothing on record says how to start it: `tenure ensure` in its project's directory does"
-                .to_owned(),
-        )
+        Some(format!("processes of its program still run; {} says what to do", command("doctor", "")))
+    } else if state == AnswerState::Down && seen.is_suppressed() {
+        Some(format!("repair the cause, then {} tries at once", command("restart", "")))
+    } else if state == AnswerState::Down && !seen.is_on_record() {
+        Some(seen.target.first_start())
     } else if state == AnswerState::Down {
-        Some(format!("`tenure ensure {display_name}` starts it"))
+        Some(format!("{} starts it", command("ensure", "")))
     } else if state == AnswerState::Booting {
-        Some(format!("`tenure logs {display_name} -f` shows what it does"))
+        Some(format!("{} shows what it does", command("logs", "-f")))
     } else if state == AnswerState::Unhealthy {
-        Some(format!(
-            "`tenure logs {display_name}` shows why, `tenure restart {display_name}` starts it anew"
-        ))
+        let (logs, restart) = (command("logs", ""), command("restart", ""));
+        Some(format!("{logs} shows why, {restart} starts it anew"))
     } else {
-        Some(format!("`tenure doctor {display_name}` says what to do"))
+        Some(format!("{} says what to do", command("doctor", "")))
     }
 }
 
 fn print_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let workers = seen.iter().map(SeenScope::row).collect();
-        return render::document(&Many { workers });
+        return call.document(&Many { workers });
     }
     if call.screen.is_quiet() {
         return Ok(());

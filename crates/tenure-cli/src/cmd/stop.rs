@@ -58,7 +58,7 @@ pub(crate) struct Stop {
 impl Run for Stop {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let target = call.named(&self.named.name, &self.named.by)?;
-        let ScopeTarget { scope, display_name } = &target;
+        let ScopeTarget { scope, display_name, .. } = &target;
         let mut request = StopOptions::new(scope.clone(), "tenure stop");
         (request.budget, request.hold) = (call.budget()?, self.hold);
         let stopped = call.wait(&target, || tenure_core::stop(&request))?;
@@ -70,7 +70,7 @@ impl Run for Stop {
                 .iter()
                 .map(|one| Leftover { pid: one.pid, command: &one.command })
                 .collect();
-            render::document(&StopDocument {
+            call.document(&StopDocument {
                 state: AnswerState::Stopped,
                 name: scope.name(),
                 key: scope.key(),
@@ -102,7 +102,7 @@ impl Run for Stop {
             ));
         }
         if self.hold {
-            call.screen.info(&format!("  it stays down until `tenure start {display_name}`"));
+            call.screen.info(&format!("  it stays down until {}", target.command("start", "")));
         }
         Ok(AnswerState::Stopped.exit())
     }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use tenure_core::os_text::shell::{self, word};
 use tenure_core::os_text::{PathText, shell_word};
 
 use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
 use crate::config::{
-    self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustStanding, TrustedFiles, shell,
-    word,
+    self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustStanding, TrustedFiles,
 };
 use crate::output::account;
 use crate::output::failure::Failure;
@@ -59,11 +59,19 @@ impl Run for Trust {
 }
 
 impl Trust {
+    /// The command that writes a first file where this one was looked for.
+    fn first_file(&self, call: &Call, places: &ConfigPlaces) -> String {
+        match places.here.as_deref().filter(|_| self.directory.is_some()) {
+            Some(directory) => format!("`tenure -C {} init`", word(directory)),
+            None => call.command("init"),
+        }
+    }
+
     /// Shows what the file would start, and allows it unless it was asked only to show.
     fn show(&self, call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
         let sources = places.found()?;
         let Some(source) = sources.first().filter(|source| source.level == Level::Project) else {
-            return Err(none(places));
+            return Err(none(places, &self.first_file(call, places)));
         };
         let plans = config::plans(&sources)?;
         let trusted = TrustedFiles::of_user()?;
@@ -92,7 +100,7 @@ fn revoke(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
     print_document(call, AnswerState::Revoked, &path, &[])?;
     let again = if known { "may not start anything any more" } else { "was not trusted" };
     let shown = printable(&path.display().to_string());
-    call.screen.info(&format!("{shown} {again}; its running workers go on until `tenure stop`"));
+    call.screen.info(&format!("{shown} {again}; its running workers go on until they are stopped"));
     Ok(AnswerState::Revoked.exit())
 }
 
@@ -143,7 +151,7 @@ const LONGEST: usize = 1000;
 
 /// One worker of the file: what is run, where, as what, and with which variables.
 fn described(plan: &ProjectPlan) -> Vec<String> {
-    let mut lines = vec![format!("  {}: {}", plan.name, shell(&plan.command))];
+    let mut lines = vec![format!("  {}: {}", plan.name, shell::line(&plan.command))];
     let commands = [
         ("asks for its version", plan.version_command.iter().collect::<Vec<_>>()),
         ("checks it with", plan.check_commands.iter().collect()),
@@ -151,7 +159,7 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
         ("runs before each start", plan.before_start_command.iter().collect()),
     ];
     for (what, words) in commands {
-        lines.extend(words.into_iter().map(|words| format!("    {what}: {}", shell(words))));
+        lines.extend(words.into_iter().map(|words| format!("    {what}: {}", shell::line(words))));
     }
     lines.push(format!("    runs in: {}", shell_word(&plan.cwd)));
     let whose = if plan.scope == plan.name { "one for the user" } else { "one for this key" };
@@ -181,7 +189,7 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
     lines
 }
 
-fn none(places: &ConfigPlaces) -> Failure {
+fn none(places: &ConfigPlaces, init: &str) -> Failure {
     let here = match places.here() {
         Ok(here) => here,
         Err(gone) => return gone.into(),
@@ -198,5 +206,5 @@ fn none(places: &ConfigPlaces) -> Failure {
     }
     let message = format!("find a file to trust: there is no {PROJECT_FILE} in {} or above", here.display());
     Failure::new(AnswerState::NotConfigured, message)
-        .hint("`tenure init` writes one; files of yours and files given with --config need no trust")
+        .hint(format!("{init} writes one; files of yours and files given with --config need no trust"))
 }

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tenure_core::causes;
+use tenure_core::os_text::shell::word;
 use tenure_core::spec::program;
 use tenure_sys::user;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::depends;
-use super::error::{ConfigError, SourcePlace, word};
+use super::error::{ConfigError, SourcePlace};
 use super::file::{Written, span_of};
 use super::find::{Level, SourceFile};
 use super::layers::{Description, Layers};

@@ -7,7 +7,7 @@ use std::{fmt, io};
 use serde::Serialize;
 use tenure_core::deadline::TimedOut;
 use tenure_core::launch::version::VersionError;
-use tenure_core::os_text;
+use tenure_core::os_text::shell::word;
 use tenure_core::spec::scope::BadName;
 use tenure_core::store::paths::PathsError;
 use tenure_sys::dir::DirError;
@@ -203,6 +203,9 @@ impl ConfigError {
                 let directory = word(path.parent().unwrap_or(Path::new("/")));
                 format!("`tenure trust {directory}` shows what the file would start, and allows it")
             }
+            Self::Root(PathsError::Relative { .. } | PathsError::Home(_)) => {
+                "name a directory of your own by its whole path in TENURE_STATE_DIR".to_owned()
+            }
             Self::Trust(_) | Self::Root(_) => {
                 "make the directory yours and private (`tenure doctor --fix`), or name another one in TENURE_STATE_DIR"
                     .to_owned()
@@ -243,35 +246,5 @@ impl ConfigError {
                     .to_owned()
             }
         }
-    }
-}
-
-/// A path as one word of a shell.
-pub(crate) fn word(path: &Path) -> String {
-    os_text::shell_word(&os_text::text(path.as_os_str()))
-}
-
-/// A command as a shell takes it.
-pub(crate) fn shell(words: &[String]) -> String {
-    words.iter().map(|word| os_text::shell_word(word)).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-
-    #[test]
-    fn a_path_in_a_hint_can_be_typed() {
-        assert_eq!(word(Path::new("/home/a/p.q")), "/home/a/p.q");
-        assert_eq!(word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
-        assert_eq!(word(Path::new(OsStr::from_bytes(b"/caf\xe9/it's"))), r"$'/caf\xe9/it\'s'");
-        assert_eq!(
-            shell(&["sh".into(), "-c".into(), "echo\na; \u{1b}[2J".into(), String::new()]),
-            r"sh -c $'echo\na; \x1b[2J' ''"
-        );
-        assert_eq!(shell(&["rm\u{202e}".into(), "\u{feff}".into()]), r"$'rm\xe2\x80\xae' $'\xef\xbb\xbf'");
     }
 }

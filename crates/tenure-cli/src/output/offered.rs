@@ -6,8 +6,9 @@ use serde::Serialize;
 use tenure_core::Version;
 use tenure_core::ops::described::{self, Offered};
 use tenure_core::os_text::PathText;
+use tenure_core::os_text::shell::word;
 
-use crate::config::word;
+use crate::config::ScopeTarget;
 
 /// An offer in a document.
 #[derive(Debug, Serialize)]
@@ -43,15 +44,15 @@ pub(crate) fn notes(offered: &[Offered], pinned: Option<&Version>) -> Vec<String
 pub(crate) fn lines(
     offered: &[Offered],
     (pinned, back): (Option<&Version>, Option<&Version>),
-    display_name: &str,
+    target: &ScopeTarget,
 ) -> Vec<(&'static str, String)> {
     let line = |offer: &Offered| {
         let taken_back = if back == Some(&offer.version) {
             "it serves again if the version that is on probation fails".to_owned()
         } else if pinned == Some(&offer.version) {
-            format!("`tenure unpin {display_name}` releases it")
+            format!("{} releases it", target.command("unpin", ""))
         } else {
-            format!("`tenure forget {display_name} {}` takes it back", offer.version)
+            format!("{} takes it back", target.command("forget", &offer.version.to_string()))
         };
         ("offer", format!("{}; {taken_back}", what(offer)))
     };

@@ -35,7 +35,7 @@ impl Progress {
             return None;
         }
         let (ended, end) = mpsc::channel::<()>();
-        let ScopeTarget { scope, display_name } = target.clone();
+        let ScopeTarget { scope, display_name, .. } = target.clone();
         let thread = Builder::new().name("tenure-progress".to_owned()).stack_size(STACK).spawn(move || {
             if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 screen.note(&format!("\r{display_name}: {}…", awaited(&scope)));

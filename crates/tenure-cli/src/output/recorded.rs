@@ -11,6 +11,7 @@ use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::protocol::wire::Asker;
 use tenure_core::record::desired::{Desired, Down, FailureTally};
 
+use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::render::printable;
 
@@ -77,16 +78,16 @@ impl<'a> Recorded<'a> {
     }
 
     /// The record as labelled lines.
-    pub(crate) fn lines(&self, display_name: &str) -> Vec<(&'static str, String)> {
+    pub(crate) fn lines(&self, target: &ScopeTarget) -> Vec<(&'static str, String)> {
         let pinned = self
             .pinned
-            .map(|version| ("pinned to", format!("{version}; `tenure unpin {display_name}` releases it")));
+            .map(|version| ("pinned to", format!("{version}; {} releases it", target.command("unpin", ""))));
         let down = self.held_down.as_ref().map(|down| {
             let since = down
                 .for_ms
                 .map_or_else(|| "before the last boot".to_owned(), |ms| format!("{} ago", account::age(ms)));
             let by = account::asker(down.by);
-            ("held down", format!("{since} by {by}; `tenure start {display_name}` starts it"))
+            ("held down", format!("{since} by {by}; {} starts it", target.command("start", "")))
         });
         let failed = self.failures.iter().map(|failed| {
             let next = match failed.retry_after_ms {
@@ -143,7 +144,7 @@ mod tests {
     fn an_empty_record_says_nothing() {
         let desired = Desired::default();
         let recorded = Recorded::of(&desired, &at(0));
-        assert!(recorded.notes().is_empty() && recorded.lines("web").is_empty());
+        assert!(recorded.notes().is_empty() && recorded.lines(&ScopeTarget::found("web")).is_empty());
     }
 
     #[test]
@@ -153,11 +154,11 @@ mod tests {
         desired.down = Some(Down { by: Asker::of(7, "tenure stop"), at: at(0) });
         let recorded = Recorded::of(&desired, &at(61_000));
         assert_eq!(recorded.notes(), ["pinned to 1.0.0", "held down"]);
-        let lines = recorded.lines("web");
+        let lines = recorded.lines(&ScopeTarget::found("web"));
         assert_eq!(lines[0], ("pinned to", "1.0.0; `tenure unpin web` releases it".to_owned()));
         let down = "1m 1s ago by pid 7 (tenure stop); `tenure start web` starts it";
         assert_eq!(lines[1], ("held down", down.to_owned()));
-        let rebooted = Recorded::of(&desired, &Moment::of("c", 5)).lines("web");
+        let rebooted = Recorded::of(&desired, &Moment::of("c", 5)).lines(&ScopeTarget::found("web"));
         assert!(rebooted[1].1.starts_with("before the last boot by pid 7"), "{rebooted:?}");
     }
 
@@ -167,11 +168,12 @@ mod tests {
         alone.failed(&spec, "exit code 3", &at(0));
         let (mut two, spec) = offered(&[1, 2]);
         two.failed(&spec, "exit code 3", &at(0));
-        let line = |desired: &Desired| Recorded::of(desired, &at(500)).lines("web").remove(0).1;
+        let line =
+            |desired: &Desired| Recorded::of(desired, &at(500)).lines(&ScopeTarget::found("web")).remove(0).1;
         assert_eq!(line(&alone), "2.0.0 failed to start, tried again in 1s at the earliest: exit code 3");
         assert_eq!(line(&two), "2.0.0 failed to start, tried again in 29s at the earliest: exit code 3");
         assert_eq!(
-            Recorded::of(&alone, &at(9_000)).lines("web").remove(0).1,
+            Recorded::of(&alone, &at(9_000)).lines(&ScopeTarget::found("web")).remove(0).1,
             "2.0.0 failed to start, the next caller tries again: exit code 3"
         );
     }

@@ -85,13 +85,18 @@ impl Screen {
 
     /// Prints a failure: as a document with --json, else as lines with the remedy last.
     pub(crate) fn failure(self, failure: &Failure) {
+        self.failure_after(failure, &[]);
+    }
+
+    /// The same, with the warnings of the search for its worker in the document.
+    pub(crate) fn failure_after(self, failure: &Failure, warnings: &[WarningBody]) {
         if failure.unheard {
             return;
         }
         let Failure { state, body, .. } = failure;
         let refusal = ErrorDocument { state: *state, error: body };
         // If the document cannot be written to stdout, the failure is printed to stderr, which may lead elsewhere.
-        if self.json && document(&refusal).is_ok() {
+        if self.json && warned_document(&refusal, warnings).is_ok() {
             return;
         }
         let mut lines = format!("{ERROR}error{ERROR:#}: failed to {}", printable(&body.message));
@@ -202,6 +207,26 @@ impl<'body, T> Versioned<'body, T> {
     pub(crate) fn of(body: &'body T) -> Self {
         Self { schema_version: SCHEMA, body }
     }
+}
+
+/// A warning in a document.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WarningBody {
+    pub(crate) kind: &'static str,
+    pub(crate) message: String,
+}
+
+/// A document with the warnings of the search for its worker, where there are any.
+#[derive(Debug, Serialize)]
+struct Warned<'body, T> {
+    #[serde(flatten)]
+    body: &'body T,
+    warnings: &'body [WarningBody],
+}
+
+/// Writes one JSON document with these warnings to stdout.
+pub(crate) fn warned_document(body: &impl Serialize, warnings: &[WarningBody]) -> Result<(), Failure> {
+    if warnings.is_empty() { document(body) } else { document(&Warned { body, warnings }) }
 }
 
 /// Writes one JSON document to stdout.

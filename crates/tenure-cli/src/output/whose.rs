@@ -6,6 +6,7 @@ use tenure_core::protocol::wire::Hello;
 use tenure_core::record::desired::Desired;
 use tenure_core::spec::app::AppId;
 
+use crate::config::ScopeTarget;
 use crate::output::render::printable;
 
 /// Whose worker it is: by its own answer, else by the record.
@@ -19,7 +20,7 @@ pub(crate) fn of(hello: Option<&Hello>, record: Option<&Desired>) -> Option<AppI
 pub(crate) fn lines(
     (hello, record): (Option<&Hello>, Option<&Desired>),
     verbose: bool,
-    display_name: &str,
+    target: &ScopeTarget,
 ) -> Vec<(&'static str, String)> {
     let whose = of(hello, record);
     let own = whose.as_ref().filter(|whose| verbose || whose.name.is_some()).map(|whose| {
@@ -30,7 +31,13 @@ pub(crate) fn lines(
     let owner = record.and_then(Desired::owner);
     let kept = whose.zip(owner).filter(|(whose, owner)| owner.is_stranger(whose, false)).map(|(_, owner)| {
         let owner = printable(&owner.to_string());
-        ("kept for", format!("{owner}, whose next `tenure ensure {display_name}` replaces this worker"))
+        (
+            "kept for",
+            format!(
+                "{owner}, whose next `ensure` replaces this worker; {} ends it",
+                target.command("stop", "")
+            ),
+        )
     });
     own.into_iter().chain(kept).collect()
 }

@@ -246,6 +246,22 @@ fn a_broken_project_above_is_passed_by_for_what_the_users_files_describe() {
         let said = sandbox.call(line);
         assert!(said.code == Some(0) && said.stderr.contains("is passed by"), "{line}: {said:?}");
     }
+    let lines =
+        ["ensure", "status", "restart", "signal", "pin", "stop"].map(|verb| format!("{verb} memory --json"));
+    for line in lines {
+        let line = match line.split(' ').next() {
+            Some("signal") => format!("{line} CONT"),
+            Some("pin") => format!("{line} 9.9.9"),
+            _ => line,
+        };
+        let document = sandbox.call(&line).document();
+        let warning = &document["warnings"][0];
+        assert_eq!(warning["kind"], "file-passed-by", "{line}: {document}");
+        assert!(
+            warning["message"].as_str().is_some_and(|told| told.contains("passed by")),
+            "{line}: {document}"
+        );
+    }
 }
 
 #[test]

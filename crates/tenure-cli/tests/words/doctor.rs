@@ -76,5 +76,5 @@ fn a_finding_is_a_document_for_programs() {
     let findings = document["findings"].as_array().expect("a list");
     let finding = findings.iter().find(|finding| finding["check"] == "host-variable").expect("found");
     assert!(finding["worker"].is_null() && finding["fix"].is_null());
-    assert_eq!(finding["remedy"], "unset TENURE_HOST");
+    assert_eq!(finding["remedy"], "`unset TENURE_HOST`");
 }

@@ -17,7 +17,7 @@ pub(crate) const TENURE: &str = env!("CARGO_BIN_EXE_tenure");
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a call said.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -118,9 +118,14 @@ impl Sandbox {
 
     /// Runs a program in a directory, with arguments of any bytes.
     pub(crate) fn call_program(&self, program: &Path, cwd: &Path, args: &[OsString]) -> Said {
+        self.start_program(program, cwd, args).end()
+    }
+
+    /// Starts a program in a directory, with arguments of any bytes.
+    pub(crate) fn start_program(&self, program: &Path, cwd: &Path, args: &[OsString]) -> Running {
         let (collect, stdout) = pipe::pipe().expect("a pipe");
         let running = self.launch_with(program, cwd, args, &File::from(stdout));
-        Running { stdout: Some(File::from(collect)), ..running }.end()
+        Running { stdout: Some(File::from(collect)), ..running }
     }
 
     fn launch(&self, program: &Path, cwd: &Path, line: &str, stdout: &File) -> Running {
@@ -186,6 +191,12 @@ impl Running {
         let status = self.child.wait_within(PATIENCE).expect("waited").expect("it ends");
         said.code = status.code;
         said
+    }
+
+    /// Kills it, and waits for its end.
+    pub(crate) fn kill(self) {
+        self.child.kill().expect("our own child");
+        self.child.wait_within(PATIENCE).expect("waited").expect("it ends");
     }
 
     /// Reads one line of its stdout.

@@ -14,3 +14,4 @@ mod schema;
 mod settings;
 mod streams;
 mod trust;
+mod walker;

@@ -41,7 +41,9 @@ impl From<PathsError> for Error {
             | PathsError::Tripwire
             | PathsError::Directory(_) => ErrorKind::StateUnusable,
         };
-        Self::because(kind, error)
+        let has_root = matches!(&error, PathsError::Directory(_) | PathsError::Machine(_));
+        let error = Self::because(kind, error);
+        if has_root { error } else { error.at(stage::ROOT) }
     }
 }
 
@@ -132,7 +134,10 @@ impl From<StartError> for Error {
             StartError::Record(source) => source.into(),
             StartError::TimedOut(source) => source.into(),
             StartError::Listen(ListenError::Record(source)) => source.into(),
-            StartError::Listen(source) => Self::spawn_failed(&source, stage::LISTEN),
+            StartError::Listen(source) => {
+                let stage = if source.is_of_the_path() { stage::LISTEN_PATH } else { stage::LISTEN };
+                Self::spawn_failed(&source, stage)
+            }
             StartError::Recipe(source) => source.into(),
         }
     }

@@ -149,8 +149,7 @@ const ROWS: [ErrorRow; 25] = [
             `--version` with what it says uses it as it is",
     ),
     ErrorRow::new(ErrorKind::UnknownVersion, "unknown-version", 5, Blame::Caller).hint(
-        "`tenure restart NAME --version V` (and `-- CMD…` where nothing describes the worker) puts V on \
-            record and starts the highest again; then it can be pinned",
+        "`tenure restart NAME --version V` puts V on record and starts the highest again; then it can be pinned",
     ),
     ErrorRow::new(ErrorKind::VersionPinned, "version-pinned", 5, Blame::Caller)
         .hint("`tenure unpin NAME` releases it; then it can be forgotten"),

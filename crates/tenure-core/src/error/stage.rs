@@ -1,5 +1,7 @@
 //! The stages of errors on which the remedy for people depends. Other stages are only shown.
 
+/// No directory for the state of workers can be found.
+pub const ROOT: &str = "state root";
 /// The process is in another pid namespace.
 pub const PID_NAMESPACE: &str = "pid namespace";
 /// The worker serves in another network namespace.
@@ -8,6 +10,8 @@ pub const NETWORK_NAMESPACE: &str = "network namespace";
 pub const PROGRAM: &str = "program";
 /// An address is taken.
 pub const LISTEN: &str = "listen";
+/// A socket cannot be at its path.
+pub const LISTEN_PATH: &str = "listen path";
 /// The gate is held while a new worker boots to take the place of another one.
 pub const UPGRADE: &str = "upgrade";
 /// A version is to be forgotten.

@@ -119,8 +119,10 @@ pub(crate) fn explained(mut usable: Box<Usable>, failure: Option<&str>) -> Box<U
 /// The error where a person stopped the worker until a person starts it.
 pub(crate) fn held_down(down: &Down) -> Error {
     let by = if down.by.command.is_empty() { "a person" } else { down.by.command.as_str() };
-    let message =
-        format!("start the worker: it was stopped until `tenure start` (by pid {}, `{by}`)", down.by.pid);
+    let message = format!(
+        "start the worker: a person stopped it until a person starts it (by pid {}, {by})",
+        down.by.pid
+    );
     Error::of(ErrorKind::HeldDown, message).at("stop --hold")
 }
 

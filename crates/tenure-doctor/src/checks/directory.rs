@@ -1,7 +1,9 @@
 //! Checks of directories, the root of all state, that of the host and that of each worker: is it ours, private, and can
 //! it be used.
 
-use crate::check::{Case, DoctorCheck, Look, shell_word};
+use tenure_core::os_text::shell::word;
+
+use crate::check::{Case, DoctorCheck, Look};
 use crate::facts::{Access, DirectoryFacts, MachineFacts, Obstacle};
 use crate::finding::{Fix, Symptom};
 
@@ -34,9 +36,9 @@ fn open(directory: &DirectoryFacts, _user: u32) -> Option<Symptom> {
             .saw(format!("{} has mode {mode:04o} instead of 0700", path.display()))
             .saw_all(could_write.then(|| "others could write there: its records count no more".to_owned()))
             .remedy(if could_write {
-                "tenure doctor --fix".to_owned()
+                "`tenure doctor --fix`".to_owned()
             } else {
-                format!("chmod 700 {}", shell_word(path))
+                format!("`chmod 700 {}`", word(path))
             })
             .fix(Fix::MakePrivate { path: directory.real().to_owned() }),
     )
@@ -48,18 +50,18 @@ fn not_owned(directory: &DirectoryFacts, user: u32) -> Option<Symptom> {
     Some(
         Symptom::error("the directory belongs to another user")
             .saw(format!("{path} belongs to uid {owner}, this runs as uid {user}"))
-            .remedy(format!("chown -R {user} {}, or run as uid {owner}", shell_word(directory.real()))),
+            .remedy(format!("`chown -R {user} {}`, or run as uid {owner}", word(directory.real()))),
     )
 }
 
 fn not_directory(directory: &DirectoryFacts, _user: u32) -> Option<Symptom> {
     let Access::NotDirectory(blocker) = &directory.access else { return None };
-    let path = shell_word(&blocker.path);
+    let path = word(&blocker.path);
     let remedy = match &blocker.leads {
         // The directory itself, where the link is.
-        Some(target) if blocker.hides => format!("rm {path} && mv {} {path}", shell_word(target)),
-        Some(target) => format!("rm {path}, or make or mount {}", shell_word(target)),
-        None => format!("name another directory in TENURE_STATE_DIR, or mv {path} {path}.old"),
+        Some(target) if blocker.hides => format!("`rm {path} && mv {} {path}`", word(target)),
+        Some(target) => format!("`rm {path}`, or make or mount {}", word(target)),
+        None => format!("name another directory in TENURE_STATE_DIR, or `mv {path} {path}.old`"),
     };
     Some(
         Symptom::error("there is something else where the directory should be")
@@ -91,7 +93,7 @@ fn in_the_way(case: &Case<'_>) -> Vec<Symptom> {
         };
         symptom
             .saw(format!("{} is {kind}, where {wanted} should be", path.display()))
-            .remedy(format!("mv {0} {0}.aside", shell_word(&path)))
+            .remedy(format!("`mv {0} {0}.aside`", word(&path)))
     };
     case.state.obstacles.iter().map(told).collect()
 }
@@ -103,7 +105,7 @@ fn locked_out(directory: &DirectoryFacts, user: u32) -> Option<Symptom> {
         Symptom::error("the directory is closed to its own owner")
             .saw(format!("{} has mode {mode:04o} instead of 0700", directory.path.display()))
             .saw(why.clone())
-            .remedy(format!("chmod 700 {}", shell_word(&directory.path)))
+            .remedy(format!("`chmod 700 {}`", word(&directory.path)))
             .fix(Fix::MakePrivate { path: directory.path.clone() })
     })
 }
@@ -145,7 +147,7 @@ fn read_only(directory: &DirectoryFacts, _user: u32) -> Option<Symptom> {
         let (why, remedy) = if is_read_only {
             (format!("{path} is on a file system that is mounted read-only"), "make it writable".to_owned())
         } else {
-            (format!("no file can be made in {path}"), format!("chmod 700 {}", shell_word(&directory.path)))
+            (format!("no file can be made in {path}"), format!("`chmod 700 {}`", word(&directory.path)))
         };
         Symptom::error("the directory cannot be written: nothing can be started or recorded there")
             .saw(why)

@@ -48,7 +48,7 @@ fn gate_stopped(case: &Case<'_>) -> Option<Symptom> {
     let pid = by.identity.pid;
     let remedy = match run {
         Some(RunState::Traced) => format!("let the debugger of pid {pid} go on"),
-        _ => format!("kill -CONT {pid}"),
+        _ => format!("`kill -CONT {pid}`"),
     };
     let run = run.map(|run| run.to_string()).unwrap_or_default();
     Some(
@@ -102,8 +102,11 @@ fn worker_stopped(case: &Case<'_>) -> Option<Symptom> {
     let member = suspended(case).filter(|_| is_held(case) && case.state.hello().is_none())?;
     let pid = member.identity.pid;
     let is_traced = matches!(&member.now, Now::There { run: Some(RunState::Traced), .. });
-    let remedy =
-        if is_traced { format!("let the debugger of pid {pid} go on") } else { format!("kill -CONT {pid}") };
+    let remedy = if is_traced {
+        format!("let the debugger of pid {pid} go on")
+    } else {
+        format!("`kill -CONT {pid}`")
+    };
     Some(
         Symptom::error("the worker is stopped, so it does not answer")
             .saw_all(case.state.lineage.iter().map(Member::line))

@@ -49,7 +49,7 @@ fn root(machine: &MachineFacts) -> Option<Symptom> {
     Some(
         Symptom::error("there is no place for the state of workers")
             .saw(format!("could not {why}"))
-            .remedy(format!("export {ROOT_VARIABLE}=/a/directory/of/your/own")),
+            .remedy(format!("`export {ROOT_VARIABLE}=/a/directory/of/your/own`")),
     )
 }
 
@@ -89,7 +89,7 @@ fn network(machine: &MachineFacts) -> Option<Symptom> {
         Symptom::warning("the state of workers is on a file system that another machine or program keeps")
             .saw(format!("{} is on {}", host.path.display(), disk.kind))
             .saw("its locks are as good as that machine or program makes them, and its sockets may not work")
-            .remedy(format!("export {ROOT_VARIABLE}=/a/local/directory/of/your/own")),
+            .remedy(format!("`export {ROOT_VARIABLE}=/a/local/directory/of/your/own`")),
     )
 }
 
@@ -100,7 +100,7 @@ fn configuration(machine: &MachineFacts) -> Option<Symptom> {
     Some(
         Symptom::error("the configuration cannot be used: its workers cannot be started by name")
             .saw_all(machine.configuration.iter().cloned())
-            .remedy("tenure config check"),
+            .remedy("`tenure config check`"),
     )
 }
 
@@ -110,7 +110,7 @@ fn machine_id(machine: &MachineFacts) -> Option<Symptom> {
             .saw("neither /etc/machine-id nor /var/lib/dbus/machine-id has one")
             .saw("two machines that share this home would share the directory `nohost` as well")
             // As root; it needs no program that a container lacks.
-            .remedy("tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id")
+            .remedy("`tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`")
     })
 }
 
@@ -164,7 +164,7 @@ fn watches(machine: &MachineFacts) -> Option<Symptom> {
     let shown = limits.map(|limits| {
         format!("max_user_watches is {}, max_user_instances is {}", limits.watches, limits.instances)
     });
-    let raise = "sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512";
+    let raise = "`sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`";
     if let Err(why) = &machine.watch {
         let symptom =
             Symptom::warning("files cannot be watched: changed builds are not seen, logs cannot be followed");
@@ -180,7 +180,7 @@ fn descriptors(machine: &MachineFacts) -> Option<Symptom> {
     (soft < FEW_DESCRIPTORS).then(|| {
         Symptom::warning("few files may be open at once in what is started from here")
             .saw(format!("the soft limit is {soft}, the hard limit {hard}"))
-            .remedy("ulimit -n 1024")
+            .remedy("`ulimit -n 1024`")
     })
 }
 
@@ -194,7 +194,7 @@ fn forbidden(machine: &MachineFacts) -> Option<Symptom> {
     Some(
         Symptom::warning("a variable forbids starting a worker from here")
             .saw(format!("{NO_SPAWN_VARIABLE}={value}"))
-            .remedy(format!("unset {NO_SPAWN_VARIABLE}")),
+            .remedy(format!("`unset {NO_SPAWN_VARIABLE}`")),
     )
 }
 
@@ -203,7 +203,7 @@ fn host_variable(machine: &MachineFacts) -> Option<Symptom> {
     Some(
         Symptom::error("the executable that is to host programs is not there")
             .saw(format!("could not {why}"))
-            .remedy(format!("unset {}", tenure_core::spec::program::HOST_VARIABLE)),
+            .remedy(format!("`unset {}`", tenure_core::spec::program::HOST_VARIABLE)),
     )
 }
 
@@ -217,7 +217,7 @@ fn bad_duration(machine: &MachineFacts) -> Option<Symptom> {
         let shown = bad.iter().map(|name| format!("{name}={}", variable(machine, name).unwrap_or_default()));
         Symptom::error("a variable is no duration: no worker can be started from here")
             .saw_all(shown)
-            .remedy(format!("unset {}", bad.join(" ")))
+            .remedy(format!("`unset {}`", bad.join(" ")))
     })
 }
 
@@ -237,6 +237,6 @@ fn other_root(machine: &MachineFacts) -> Option<Symptom> {
             "this looks at a state directory of its own: callers without the variable see other workers",
         )
         .saw(format!("{ROOT_VARIABLE}={root}"))
-        .remedy(format!("unset {ROOT_VARIABLE}, where that is not meant")),
+        .remedy(format!("`unset {ROOT_VARIABLE}`, where that is not meant")),
     )
 }

@@ -1,5 +1,6 @@
 //! Checks of addresses: who listens where the worker serves, or where it would.
 
+use tenure_core::os_text::shell_word;
 use tenure_core::protocol::wire::AppState;
 use tenure_core::spec::Address;
 use tenure_sys::census::SeenProcess;
@@ -69,17 +70,17 @@ fn who_listens(port: &Port) -> String {
         Address::Unix(path) => {
             // A socket that took the place of another keeps a longer name in the kernel's list.
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            format!("sudo ss -lxp | grep -F '{name}'")
+            format!("`sudo ss -lxp | grep -F {}`", shell_word(&name))
         }
-        Address::Tcp(address) => format!("sudo ss -ltnp 'sport = :{}'", address.port()),
-        _ => "sudo ss -lp".to_owned(),
+        Address::Tcp(address) => format!("`sudo ss -ltnp 'sport = :{}'`", address.port()),
+        _ => "`sudo ss -lp`".to_owned(),
     }
 }
 
 fn remedy(case: &Case<'_>, port: &Port) -> String {
     match listeners(case, port).first() {
         Some(seen) => format!("end pid {}, or choose another address in `listen`", seen.pid),
-        None => format!("{} (who it is), or choose another address in `listen`", who_listens(port)),
+        None => format!("{} shows who it is; or choose another address in `listen`", who_listens(port)),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Checks of the two records: can they be read, and do they agree with what stands.
 
+use tenure_core::os_text::shell::word;
 use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::store::paths::file;
 use tenure_sys::process::{Doubt, GoneReason};
 
-use crate::check::{Case, DoctorCheck, Look, shell_word};
+use crate::check::{Case, DoctorCheck, Look};
 use crate::facts::{Member, Now, RecordFault};
 use crate::finding::{Fix, Symptom};
 
@@ -38,7 +39,7 @@ fn path(case: &Case<'_>, name: &str) -> String {
 }
 
 fn typed(case: &Case<'_>, name: &str) -> String {
-    shell_word(&case.worker.directory.path.join(name))
+    word(&case.worker.directory.path.join(name))
 }
 
 fn damaged(case: &Case<'_>) -> Vec<Symptom> {
@@ -50,7 +51,7 @@ fn damaged(case: &Case<'_>) -> Vec<Symptom> {
         Some(if *holds {
             symptom
                 .saw("it shows that a person pinned or stopped something, which would be forgotten")
-                .remedy(format!("mv {0} {0}.damaged, then pin or stop again", typed(case, name)))
+                .remedy(format!("`mv {0} {0}.damaged`, then pin or stop again", typed(case, name)))
         } else if case.state.is_free() {
             let scope = case.worker.scope.clone();
             symptom.remedy(case.type_in("doctor --fix")).fix(Fix::MoveAside { scope, record: name })
@@ -86,7 +87,7 @@ fn unreadable(case: &Case<'_>) -> Vec<Symptom> {
         Some(
             Symptom::error(format!("{name} cannot be read"))
                 .saw(format!("{}: {why}", path(case, name)))
-                .remedy(format!("ls -l {}", typed(case, name))),
+                .remedy(format!("`ls -l {}`", typed(case, name))),
         )
     })
 }
@@ -95,7 +96,7 @@ fn exhausted(case: &Case<'_>) -> Option<Symptom> {
     (case.state.ledger.fault() == Some(&RecordFault::Exhausted)).then(|| {
         Symptom::error("the generation is the highest there is: none can follow")
             .saw(path(case, file::LEDGER))
-            .remedy(format!("mv {0} {0}.old, once nothing runs", typed(case, file::LEDGER)))
+            .remedy(format!("`mv {0} {0}.old`, once nothing runs", typed(case, file::LEDGER)))
     })
 }
 

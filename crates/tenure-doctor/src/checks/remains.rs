@@ -2,11 +2,12 @@
 //! whatever could not be looked at.
 
 use tenure_core::launch::end::orphans;
+use tenure_core::os_text::shell::word;
 use tenure_core::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use tenure_core::store::paths::file;
 use tenure_sys::census::SeenProcess;
 
-use crate::check::{Case, DoctorCheck, Look, bytes, shell_word};
+use crate::check::{Case, DoctorCheck, Look, bytes};
 use crate::facts::{HostCode, Unread, line_of};
 use crate::finding::{Fix, Symptom};
 
@@ -78,7 +79,7 @@ fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
             "processes that a dead worker left belong to another user: nothing can be started beside them",
         )
         .saw_all(of_others.iter().take(NAMED).map(line))
-        .remedy(format!("sudo kill -9 {}", pids.join(" "))),
+        .remedy(format!("`sudo kill -9 {}`", pids.join(" "))),
     )
 }
 
@@ -152,10 +153,7 @@ fn logs(case: &Case<'_>) -> Option<Symptom> {
     (logs.all > logs.bound.saturating_mul(2).saturating_add(LOG_SLACK)).then(|| {
         Symptom::warning("the logs are far larger than their bound")
             .saw(format!("{} of logs; the settings allow {}", bytes(logs.all), bytes(logs.bound)))
-            .remedy(format!(
-                "remove old files in {}",
-                shell_word(&case.worker.directory.path.join(file::LOGS))
-            ))
+            .remedy(format!("remove old files in {}", word(&case.worker.directory.path.join(file::LOGS))))
     })
 }
 
@@ -227,6 +225,6 @@ fn not_looked_at(case: &Case<'_>) -> Option<Symptom> {
     (!missing.is_empty()).then(|| {
         Symptom::warning("a part could not be looked at: other findings may be missing")
             .saw_all(missing)
-            .remedy(format!("ls -la {}", shell_word(&case.worker.directory.path)))
+            .remedy(format!("`ls -la {}`", word(&case.worker.directory.path)))
     })
 }

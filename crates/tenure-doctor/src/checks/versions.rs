@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tenure_core::Version;
+use tenure_core::os_text::shell::word;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::record::desired::{FailureTally, Target};
 use tenure_core::spec::Summary;
@@ -131,7 +132,7 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
         Target::Missing { .. } => Some(
             Symptom::error("nothing can be started: what was offered is not on disk any more")
                 .saw_all(wanted.gone.iter().map(|(version, why)| format!("version {version}: {why}")))
-                .remedy("install it again, or offer another with `tenure ensure`"),
+                .remedy("install it again, or offer another version"),
         ),
     }
 }
@@ -149,11 +150,13 @@ fn nothing_trusted(case: &Case<'_>, wanted: &WantedFacts) -> Symptom {
     let pinned = wanted.record.pin.as_ref();
     let counts = |(version, _): &&(Version, PathBuf)| pinned.is_none_or(|pinned| pinned == version);
     let refused = wanted.untrusted.iter().filter(counts);
-    let saw = refused.map(|(version, path)| format!("version {version} was offered by {}", path.display()));
-    let remedy = if pinned.is_some() {
-        case.type_in("unpin")
-    } else {
-        "read the file; `tenure trust` in its directory allows what it says now".to_owned()
+    let refused: Vec<&(Version, PathBuf)> = refused.collect();
+    let directory = refused.last().and_then(|(_, path)| path.parent()).map(word);
+    let saw =
+        refused.iter().map(|(version, path)| format!("version {version} was offered by {}", path.display()));
+    let remedy = match directory.filter(|_| pinned.is_none()) {
+        Some(directory) => format!("read the file; `tenure trust {directory}` allows what it says now"),
+        None => case.type_in("unpin"),
     };
     Symptom::error("nothing can be started: what was offered is not trusted any more")
         .saw_all(saw)
@@ -223,7 +226,7 @@ fn taken_back(case: &Case<'_>, wanted: &WantedFacts, version: &Version) -> Strin
     } else if wanted.record.pin.as_ref() == Some(version) {
         case.type_in("unpin")
     } else {
-        format!("{} {version}", case.type_in("forget"))
+        case.type_in_with("forget", &version.to_string())
     }
 }
 
@@ -238,7 +241,7 @@ fn on_probation(case: &Case<'_>) -> Option<Symptom> {
             .saw_all(begun)
             .saw(format!("if it fails before that is over, version {before} serves again"))
             .remedy(if may_be_pinned(case, before) {
-                format!("wait; `tenure pin {} {before}` goes back at once", case.worker.display_name)
+                format!("wait; {} goes back at once", case.type_in_with("pin", &before.to_string()))
             } else {
                 "wait until it is over".to_owned()
             }),

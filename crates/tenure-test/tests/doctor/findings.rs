@@ -102,7 +102,7 @@ fn a_stopped_worker_is_named_with_the_command_that_lets_it_go_on() {
     assert_eq!((output.state(), names(&output)), ("findings".to_owned(), vec!["worker-stopped".to_owned()]));
     let stopped = finding(&output, "worker-stopped");
     assert!(evidence(&stopped).contains(&format!("pid {pid} (")), "{stopped}");
-    assert_eq!(stopped["remedy"], format!("kill -CONT {pid}"));
+    assert_eq!(stopped["remedy"], format!("`kill -CONT {pid}`"));
     let mended = sandbox.tenure(["doctor", "w", "--fix", "--json"]).run().expect(7);
     assert_eq!(mended.json()["fixed"].as_array().map(Vec::len), Some(0), "nothing of it is safe to do");
     assert!(!worker.has_ended());
@@ -121,7 +121,7 @@ fn a_stopped_holder_of_the_gate_is_named_and_a_fix_does_not_wait_for_it() {
     freeze(holder.child().handle());
     let output = doctor(&sandbox).expect(7);
     let gate = finding(&output, "gate-holder-stopped");
-    assert_eq!(gate["remedy"], format!("kill -CONT {}", met.pid));
+    assert_eq!(gate["remedy"], format!("`kill -CONT {}`", met.pid));
     assert!(evidence(&gate).contains("ensure w"), "{gate}");
     // A fix that needs the gate says whom it did not wait for.
     fs::write(sandbox.scope("w").join("ledger.json"), "{").expect("ours");
@@ -164,7 +164,7 @@ fn a_directory_that_may_not_be_read_is_named_with_its_mode() {
     fs::set_permissions(&root, fs::Permissions::from_mode(0o000)).expect("root");
     let output = run(&["doctor", "w", "--json"]).expect("as before").expect(7);
     assert_eq!(names(&output), ["locked-out"], "only the root itself: {}", output.stdout);
-    assert_eq!(finding(&output, "locked-out")["remedy"], format!("chmod 700 {}", root.display()));
+    assert_eq!(finding(&output, "locked-out")["remedy"], format!("`chmod 700 {}`", root.display()));
     assert_eq!(output.json()["checked"][1]["parts"].as_array().map(Vec::len), Some(0), "{}", output.stdout);
     fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).expect("root");
     run(&["stop", "w"]).expect("as before").expect(0);
@@ -355,7 +355,7 @@ fn a_worker_whose_own_log_was_moved_is_told_and_the_remedy_helps() {
             assert!(!names(&output).contains(&"log-moved".to_owned()), "{}", output.stdout);
         } else {
             let found = finding(&output, "log-moved");
-            assert_eq!(found["remedy"], "tenure restart w", "{found}");
+            assert_eq!(found["remedy"], "`tenure restart w`", "{found}");
             assert!(evidence(&found).contains("worker.log"), "{found}");
         }
         sandbox.tenure(["restart", "w", "--timeout", "40s"]).run().expect(0);

@@ -119,7 +119,7 @@ fn a_child_that_may_not_be_looked_into_is_known_by_its_session_and_ended() {
     let Some(scene) = Scene::new() else { return };
     scene.up(&scene.hidden());
     let left = scene.crash();
-    assert_eq!(scene.remedy("leftovers"), "tenure doctor --fix w");
+    assert_eq!(scene.remedy("leftovers"), "`tenure doctor --fix w`");
     scene.call(&["doctor", "w", "--fix"]);
     scene.serves_again(&left);
 }
@@ -178,7 +178,7 @@ fn one_of_another_user_is_named_with_what_ends_it() {
     let status = scene.call(&["status", "w"]).stdout;
     assert!(status.contains("`tenure doctor w` says what to do"), "{status}");
     let remedy = scene.remedy("leftovers-of-another-user");
-    assert_eq!(remedy, format!("sudo kill -9 {pid}"));
+    assert_eq!(remedy, format!("`sudo kill -9 {pid}`"));
     assert!(!left.child.has_ended());
 
     scene.typed(&remedy);

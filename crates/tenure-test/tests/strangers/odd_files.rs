@@ -119,11 +119,12 @@ fn what_stands_in_the_way_is_found_by_the_doctor_stays_as_it_is_and_moves_away_b
                 continue;
             }
             shell(&sandbox, &put).run().expect(0);
-            let remedy = format!("mv {shown} {shown}.aside");
+            let typed = format!("mv {shown} {shown}.aside");
+            let remedy = format!("`{typed}`");
             let begun = ensure(&sandbox).run();
             if needed && name != "program.2" {
                 assert_eq!(begun.code(), 4, "{name}: {}", begun.stdout);
-                assert!(begun.stdout.contains(&format!("`{remedy}`")), "{name}: {}", begun.stdout);
+                assert!(begun.stdout.contains(&remedy), "{name}: {}", begun.stdout);
             }
             let found = sandbox.tenure(["doctor", "w", "--json"]).run().json();
             let findings = found["findings"].as_array().expect("a list").clone();
@@ -136,7 +137,7 @@ fn what_stands_in_the_way_is_found_by_the_doctor_stays_as_it_is_and_moves_away_b
             drop(sandbox.tenure(["doctor", "w", "--fix"]).run());
             drop(stop(&sandbox));
             assert!(fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()), "{name}: it stays");
-            shell(&sandbox, &remedy).run().expect(0);
+            shell(&sandbox, &typed).run().expect(0);
             ensure(&sandbox).run().expect(0);
             stop(&sandbox).expect(0);
             assert!(fs::symlink_metadata(sandbox.scope("w").join(format!("{name}.aside"))).is_ok());

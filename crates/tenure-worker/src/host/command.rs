@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use tenure_core::causes;
+use tenure_core::os_text::{self, shell};
 use tenure_core::spec::program;
-use tenure_core::{causes, os_text};
 use tenure_sys::discard::best_effort;
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -42,7 +43,7 @@ impl Command {
 
     /// As a shell reads it.
     pub(super) fn typed(&self) -> String {
-        self.words.iter().map(|word| os_text::shell_word(word)).collect::<Vec<_>>().join(" ")
+        shell::line(&self.words)
     }
 
     /// Starts it in a session of its own; `output` is for both of its streams.

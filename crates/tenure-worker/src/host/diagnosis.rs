@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use tenure_core::os_text::shell_word;
+use tenure_core::os_text::{shell, shell_word};
 use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::spec::{Address, HttpCheck, ListenMode, Ready, Stdin};
 
@@ -347,9 +347,8 @@ fn told_nothing(evidence: &Evidence) -> Option<Cause> {
             ));
         }
         Ready::Exec(words) => {
-            let words: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
             let cwd = shell_word(&evidence.cwd);
-            return Some(Cause::remedy(format!("run it by hand: `cd {cwd} && {}`", words.join(" "))));
+            return Some(Cause::remedy(format!("run it by hand: `cd {cwd} && {}`", shell::line(words))));
         }
         Ready::Up | Ready::Http(_) | Ready::Tcp(_) | Ready::Log(_) | _ => return None,
     };

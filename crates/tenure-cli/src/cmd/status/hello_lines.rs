@@ -1,9 +1,8 @@
 //! A worker's account of itself as lines for people. Pure.
 
-use tenure_core::os_text;
+use tenure_core::os_text::{self, shell};
 use tenure_core::protocol::wire::Hello;
 
-use crate::config;
 use crate::output::account;
 use crate::output::render::printable;
 
@@ -56,7 +55,7 @@ pub(super) fn program(lines: &mut Vec<StatusLine>, hello: &Hello, verbose: bool)
 /// Where the worker comes from, for --verbose.
 pub(super) fn origin(lines: &mut Vec<StatusLine>, hello: &Hello) {
     if !hello.spec.command.is_empty() {
-        lines.push(("command", config::shell(&hello.spec.command)));
+        lines.push(("command", shell::line(&hello.spec.command)));
     }
     lines.push(("directory", printable(&os_text::text(hello.spec.cwd.as_os_str()))));
     lines.push(("kept by", printable(&format!("{} (tenure {})", hello.worker_path, hello.build))));

@@ -7,10 +7,6 @@ use tenure_core::{Spec, Standing, Version};
 
 use super::*;
 
-fn scope(name: &str) -> Scope {
-    Scope::new(name, None).expect("a good name")
-}
-
 /// The account of a worker that serves.
 fn hello() -> Hello {
     let golden = include_str!("../../../../tenure-core/formats/hello-1.json");
@@ -52,7 +48,7 @@ fn now() -> Moment {
 }
 
 fn seen(name: &str, standing: Standing) -> SeenScope {
-    let target = ScopeTarget { scope: scope(name), display_name: name.to_owned() };
+    let target = ScopeTarget::found(name);
     SeenScope {
         target,
         standing: Ok(standing),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tenure_sys::{dir, user};
 
+use crate::os_text::shell::word;
 use crate::spec::Spec;
 use crate::spec::environment::{self, Variables};
 
@@ -71,7 +72,7 @@ fn expect_ours(path: &Path, found: &Metadata) -> Result<(), EnvFileError> {
         return Err(refused(format!("belongs to uid {}: copy it, and name your copy", found.uid())));
     }
     if found.mode() & 0o002 != 0 {
-        return Err(refused(format!("can be written by everybody: `chmod o-w {}`", path.display())));
+        return Err(refused(format!("can be written by everybody: `chmod o-w {}`", word(path))));
     }
     Ok(())
 }

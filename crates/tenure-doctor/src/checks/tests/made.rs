@@ -184,6 +184,7 @@ pub(super) fn healthy() -> Facts {
     let worker = WorkerFacts {
         scope: scope(),
         display_name: "web".into(),
+        arguments: "web".into(),
         directory: place("/state/host/web"),
         state: Some(state),
         dependencies: vec![("db".into(), true)],

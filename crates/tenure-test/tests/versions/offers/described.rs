@@ -182,7 +182,7 @@ fn status_list_and_doctor_tell_an_offer_that_nobody_describes_any_more_and_the_r
     let status = sandbox.tenure(["status", "w"]).cwd(&work).run().stdout;
     assert!(status.contains("11.0.0 is described nowhere any more"), "{status}");
     assert!(status.contains("`tenure forget w 11.0.0`"), "{status}");
-    assert_eq!(of_it["remedy"], "tenure forget w 11.0.0");
+    assert_eq!(of_it["remedy"], "`tenure forget w 11.0.0`");
     call(&sandbox, &work, &["forget", "w", "11.0.0"]).expect(0);
     let status = sandbox.tenure(["status", "w"]).cwd(&work).run().stdout;
     assert!(!status.contains("described nowhere"), "{status}");

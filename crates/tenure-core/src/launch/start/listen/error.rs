@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tenure_sys::dir::DirError;
 use tenure_sys::socket::{PATH_LIMIT, SocketOwner};
 
+use crate::os_text::shell::word;
 use crate::spec::Address;
 use crate::store::records::RecordError;
 
@@ -50,7 +51,7 @@ pub enum ListenError {
     #[error(
         "listen on {} for {name:?}: others can move files in its directory (mode {mode:04o}); close it with `chmod go-w {}`",
         path.display(),
-        directory.display()
+        word(directory)
     )]
     OpenToOthers {
         /// The listener's name.
@@ -63,7 +64,7 @@ pub enum ListenError {
         mode: u32,
     },
     /// The directory of a local socket is not there.
-    #[error("listen on {} for {name:?}: its directory does not exist; `mkdir -p {}` makes it", path.display(), directory.display())]
+    #[error("listen on {} for {name:?}: its directory does not exist; `mkdir -p {}` makes it", path.display(), word(directory))]
     NoDirectory {
         /// The listener's name.
         name: String,
@@ -101,6 +102,19 @@ pub enum ListenError {
 }
 
 impl ListenError {
+    /// Whether the path of a local socket is the cause, and not who listens there.
+    #[must_use]
+    pub fn is_of_the_path(&self) -> bool {
+        match self {
+            Self::Stands { .. }
+            | Self::OpenToOthers { .. }
+            | Self::NoDirectory { .. }
+            | Self::Directory { .. }
+            | Self::TooLong { .. } => true,
+            Self::Taken { .. } | Self::Bind { .. } | Self::Control(_) | Self::Record(_) => false,
+        }
+    }
+
     /// Whether the spec's address is the cause, rather than that this process or the machine has no more descriptors or
     /// memory: `ENFILE`, `EMFILE`, `ENOMEM`, `EAGAIN`, `ENOBUFS`.
     #[must_use]
