@@ -95,7 +95,7 @@ impl Example {
 
 impl Drop for Example {
     /// A trial that failed leaves its program running, and the sandbox does not find a program that blanks its
-    /// environment (nginx, PostgreSQL).
+    /// environment (`nginx`, `postgres`).
     fn drop(&mut self) {
         if std::thread::panicking() {
             drop(panic::catch_unwind(AssertUnwindSafe(|| self.call("stop"))));
