@@ -125,7 +125,7 @@ fn wrong_in<T: Valued>(described: &T, known: [&'static [Key]; 2], above: &Above<
 }
 
 /// The first text with a NUL byte, of the value itself and of what is directly in it.
-fn with_nul<'a, T: Valued>(value: &'a T) -> Option<&'a T> {
+fn with_nul<T: Valued>(value: &T) -> Option<&T> {
     let entries = value.entries().into_iter().map(|(_, value)| value);
     std::iter::once(value)
         .chain(value.items())

@@ -26,7 +26,16 @@ pub(crate) fn wrong_use(error: &clap::Error, args: &[OsString]) -> Option<String
         ErrorKind::ArgumentConflict => conflict(name(invalid?), error),
         ErrorKind::TooManyValues => format!("`{}` takes no value", name(invalid?)),
         ErrorKind::InvalidUtf8 => "a flag or a value that has to be text is none".to_owned(),
-        _ => return None,
+        ErrorKind::NoEquals
+        | ErrorKind::TooFewValues
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::DisplayHelp
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        | ErrorKind::DisplayVersion
+        | ErrorKind::Io
+        | ErrorKind::Format
+        | _ => return None,
     })
 }
 

@@ -129,7 +129,10 @@ fn takes_our_port(evidence: &Evidence) -> Option<Cause> {
             "it wanted to bind an address that is in use, {likely}{}, which `tenure` holds for it (listener {:?})",
             listener.address, listener.name
         ),
-        format!("have the program bind it by itself: {}", self_bound(&listener.name, &listener.address)),
+        format!(
+            "have the program bind it by itself: {}",
+            self_bound(evidence, &listener.name, &listener.address)
+        ),
     ))
 }
 
@@ -201,7 +204,7 @@ fn elsewhere(evidence: &Evidence) -> Option<Cause> {
                 "it listens on {all}, and does not accept on descriptor {}",
                 asked.descriptor.unwrap_or(3)
             ),
-            self_bound(&asked.name, &Address::Tcp(shown(**first))),
+            self_bound(evidence, &asked.name, &Address::Tcp(shown(**first))),
         ),
         ListenMode::Proxy => {
             let to = format!("`to = \"{}\"` in `listen`", shown(**first));
@@ -209,7 +212,7 @@ fn elsewhere(evidence: &Evidence) -> Option<Cause> {
         }
         ListenMode::SelfBound | _ => (
             format!("it listens on {all}, not on {}", asked.wanted),
-            self_bound(&asked.name, &Address::Tcp(shown(**first))),
+            self_bound(evidence, &asked.name, &Address::Tcp(shown(**first))),
         ),
     };
     Some(Cause::of(seen, format!("name that address: {remedy}")))
@@ -243,10 +246,15 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The entry of a listener that the program binds by itself.
-fn self_bound(name: &str, address: &Address) -> String {
+/// What to write where the program binds a listener by itself: all of `listen`, or the one entry where there are others.
+fn self_bound(evidence: &Evidence, name: &str, address: &Address) -> String {
     let key = if address.unix().is_some() { "unix" } else { "tcp" };
-    format!("`listen = [{{ name = \"{name}\", {key} = \"{address}\", mode = \"self\" }}]`")
+    let entry = format!("{{ name = \"{name}\", {key} = \"{address}\", mode = \"self\" }}");
+    if evidence.listeners.len() > 1 {
+        format!("`{entry}` in the place of the entry {name:?} of `listen`")
+    } else {
+        format!("`listen = [{entry}]`")
+    }
 }
 
 /// It was given the socket, and does not accept on it.
@@ -260,7 +268,7 @@ fn not_accepted(evidence: &Evidence) -> Option<Cause> {
         format!("it does not accept on descriptor {descriptor}, which is the listener {:?}", asked.name),
         format!(
             "have it take descriptor {descriptor}; or, if it binds its port by itself: {}",
-            self_bound(&asked.name, &asked.address)
+            self_bound(evidence, &asked.name, &asked.address)
         ),
     ))
 }
@@ -287,7 +295,8 @@ fn other_status(evidence: &Evidence) -> Option<Cause> {
             "if it wants another Host header, send it: {}",
             with(check, "headers = { Host = \"localhost\" }")
         )),
-        500.. => Cause { seen: Vec::new(), remedy: None },
+        // No check takes a status below 200: it is not the last one.
+        ..200 | 500.. => Cause { seen: Vec::new(), remedy: None },
         _ => Cause::remedy(format!(
             "if that is the answer of a program that is ready: {}",
             with(check, &format!("status = [{status}]"))
@@ -295,8 +304,11 @@ fn other_status(evidence: &Evidence) -> Option<Cause> {
     })
 }
 
-/// The check as it is, with one key more.
+/// The check as it is, with one key more. Where it has keys whose values may be secret or many, the key alone.
 fn with(check: &HttpCheck, more: &str) -> String {
+    if !check.headers.is_empty() || !check.status.is_empty() || !check.degraded.is_empty() {
+        return format!("`{more}` in `ready`");
+    }
     let listener = check.listener.as_ref().map(|name| format!("listener = \"{name}\", ")).unwrap_or_default();
     let tls = if check.tls { "tls = true, " } else { "" };
     format!("`ready = {{ http = {:?}, {listener}{tls}{more} }}`", check.path)
@@ -322,9 +334,16 @@ fn buffered(evidence: &Evidence) -> Option<Cause> {
 
 /// A line is awaited, and only others were written.
 fn other_lines(evidence: &Evidence) -> Option<Cause> {
-    let Ready::Log(_) = &evidence.ready else { return None };
+    let Ready::Log(awaited) = &evidence.ready else { return None };
     let last = evidence.last_words.as_ref()?.last()?;
+    let matches = regex_lite::Regex::new(awaited).is_ok_and(|pattern| pattern.is_match(last));
     let last = quoted(last);
+    if matches {
+        return Some(Cause::of(
+            format!("its last line is {last:?}, and does not end"),
+            "have it write a newline: a line counts once it has ended",
+        ));
+    }
     let pattern = format!("^{}", regex_lite::escape(last));
     Some(Cause::of(
         format!("its last line is {last:?}"),

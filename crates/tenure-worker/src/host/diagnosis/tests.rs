@@ -1,5 +1,7 @@
 //! Each rule by itself: what it sees, and what it says.
 
+use tenure_core::spec::StatusCodes;
+
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -68,6 +70,10 @@ fn a_port_that_tenure_holds_is_named() {
     expect(&node, "in use, 127.0.0.1:3000, which `tenure` holds", SELF);
     let python = ended(&["python3"], &["OSError: [Errno 98] Address already in use"]);
     expect(&python, "most likely 127.0.0.1:3000", SELF);
+    let mut two = node.clone();
+    two.listeners.push(two.listeners[0].clone());
+    let entry = "`{ name = \"http\", tcp = \"127.0.0.1:3000\", mode = \"self\" }` in the place of the entry \"http\" of `listen`";
+    expect(&two, "in use, 127.0.0.1:3000", entry);
     // Another one's port has its own message, before the start.
     let mut own = node;
     own.listeners = vec![listener(ListenMode::SelfBound)];
@@ -167,6 +173,12 @@ fn each_status_has_its_remedy() {
     expect(&answered(401), "", "`ready = { http = \"/readyz\", status = [401] }`");
     expect(&answered(400), "", "headers = { Host = \"localhost\" }");
     expect(&answered(500), "", "");
+    expect(&answered(101), "", "");
+    // What is written already is not shown, for it would be lost where the line is copied.
+    let mut check = HttpCheck::from("/readyz");
+    check.status = vec![StatusCodes::from(204)];
+    let more = Evidence { ready: Ready::Http(check), ..answered(401) };
+    expect(&more, "", ": `status = [401]` in `ready`");
 }
 
 #[test]
@@ -181,6 +193,7 @@ fn a_line_that_does_not_come_may_be_in_a_buffer_or_another_one() {
     expect(&waits(&["server", "-p"], &[]), "buffer", "`command = [\"stdbuf\", \"-oL\", \"server\", \"-p\"]`");
     let other = waits(&["server"], &["starting", "up (1.2s)"]);
     expect(&other, "its last line is \"up (1.2s)\"", r#"`ready = { log = "^up \\(1\\.2s\\)" }`"#);
+    expect(&waits(&["server"], &["it is ready"]), "and does not end", "have it write a newline");
     // A log that cannot be read proves nothing.
     expect(&Evidence { last_words: None, ..other }, "", "");
 }
