@@ -42,7 +42,7 @@ mod worker;
 
 pub(crate) use check::{CheckReport, ConfigFault, ConfigNotice, SoundWorker};
 pub(crate) use choice::Choice;
-pub(crate) use error::ConfigError;
+pub(crate) use error::{ConfigError, trust_remedy};
 pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile, here};
 pub(crate) use origin::{Setting, ValueSource, written};
 pub(crate) use passed::Passed;

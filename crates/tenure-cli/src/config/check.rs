@@ -16,7 +16,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::depends;
-use super::error::{ConfigError, SourcePlace};
+use super::error::{ConfigError, SourcePlace, trust_remedy};
 use super::file::{Written, span_of};
 use super::find::{Level, SourceFile};
 use super::layers::{Description, Layers};
@@ -226,7 +226,7 @@ fn untrusted(source: &SourceFile, standing: TrustStanding) -> Option<ConfigNotic
         kind: "untrusted",
         place: SourcePlace::whole(&source.path),
         message: message.to_owned(),
-        hint: format!("`tenure trust {}` shows what it would start, and allows it", word(source.directory())),
+        hint: trust_remedy(&source.path),
     })
 }
 

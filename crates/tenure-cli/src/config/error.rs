@@ -192,17 +192,13 @@ impl ConfigError {
                 tenure_core::ErrorRow::of(source.kind()).hint.replace("NAME", name)
             }
             Self::NoDependency { name, looked, .. } => {
-                let looked = looked.join(", ");
-                format!("correct `depends`, or describe `[worker.{name}]` as well; looked at {looked}")
+                format!("correct `depends`, or describe `[worker.{name}]` as well; looked at {}", looked.join(", "))
             }
             Self::DependencyCycle { .. } => {
                 "remove a name from one of these `depends`: which of them runs without the other?".to_owned()
             }
             Self::Redefined { .. } => "rename one of them, or give the file with --config".to_owned(),
-            Self::Untrusted { path, .. } => {
-                let directory = word(path.parent().unwrap_or(Path::new("/")));
-                format!("`tenure trust {directory}` shows what the file would start, and allows it")
-            }
+            Self::Untrusted { path, .. } => trust_remedy(path),
             Self::Root(PathsError::Relative { .. } | PathsError::Home(_)) => {
                 "name a directory of your own by its whole path in TENURE_STATE_DIR".to_owned()
             }
@@ -247,4 +243,10 @@ impl ConfigError {
             }
         }
     }
+}
+
+/// What lets a project's file start something. It works from any directory.
+pub(crate) fn trust_remedy(file: &Path) -> String {
+    let directory = word(file.parent().unwrap_or(Path::new("/")));
+    format!("`tenure trust {directory}` shows what the file would start, and allows it")
 }

@@ -9,7 +9,7 @@ use tenure_core::error::stage;
 use tenure_core::os_text::shell::word;
 use tenure_core::{Error, ErrorKind, ErrorRow, Version};
 
-use crate::config::ScopeTarget;
+use crate::config::{self, ScopeTarget};
 
 /// The remedy for a failure of the library, as it is typed where the call for that worker was made. Without a worker NAME
 /// stands for one.
@@ -126,7 +126,7 @@ fn of_version(known: &[Version], stage: Option<&str>, target: Option<&ScopeTarge
 /// The remedy for an offer of a project's file that is not trusted any more. It works from any directory.
 fn of_trust(file: &Path, stage: Option<&str>, target: Option<&ScopeTarget>) -> String {
     let directory = word(file.parent().unwrap_or(Path::new("/")));
-    let trust = format!("`tenure trust {directory}` shows what the file would start, and allows it");
+    let trust = config::trust_remedy(file);
     let command = |words: &str| typed(&format!("`tenure {words} NAME`"), target);
     match stage {
         Some(stage::PIN) => format!("{trust}; {} releases the version", command("unpin")),

@@ -131,9 +131,8 @@ impl From<StartError> for Error {
         match error {
             StartError::Gate(source) => source.into(),
             StartError::Orphan(source) => source.into(),
-            StartError::Record(source) => source.into(),
+            StartError::Record(source) | StartError::Listen(ListenError::Record(source)) => source.into(),
             StartError::TimedOut(source) => source.into(),
-            StartError::Listen(ListenError::Record(source)) => source.into(),
             StartError::Listen(source) => {
                 let stage = if source.is_of_the_path() { stage::LISTEN_PATH } else { stage::LISTEN };
                 Self::spawn_failed(&source, stage)

@@ -45,13 +45,16 @@ pub fn remove_dead(state: &StateDir) {
 
 /// Removes every socket of [`private_path`] on which nobody listens. For the holder of gate and lease.
 pub fn remove_dead_private(state: &StateDir) {
-    in_the_scope(state, &["relay."]).iter().for_each(|path| remove_dead_at(path));
+    for path in in_the_scope(state, &["relay."]) {
+        remove_dead_at(&path);
+    }
 }
 
 /// The sockets in the scope's directory whose names begin so.
 fn in_the_scope(state: &StateDir, beginnings: &[&str]) -> Vec<PathBuf> {
     let is_one = |name: &str| {
-        name.ends_with(".sock") && beginnings.iter().any(|beginning| name.starts_with(beginning))
+        let rest = name.strip_suffix(".sock");
+        rest.is_some_and(|rest| beginnings.iter().any(|beginning| rest.starts_with(beginning)))
     };
     let names = state.dir().names().unwrap_or_default();
     let names = names.iter().filter_map(|name| name.to_str()).filter(|name| is_one(name));
