@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use tenure_core::Scope;
+use tenure_sys::dir::Dir;
+use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::watch::Watch;
 
 use crate::kit::{Running, Said, Sandbox, TENURE};
 
@@ -278,10 +281,10 @@ impl World {
     pub(super) fn begun(&self, verb: &str, rest: &str) -> Running {
         if self.way != Way::Listed {
             let Line { text, stdin } = self.typed(verb, rest);
-            return self.start_in(&self.place(), &text).fed(&stdin);
+            return self.start_in(&self.place(), &in_place_of_the_shell(&text)).fed(&stdin);
         }
         let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };
-        self.start_in(&self.project(), &format!("tenure {verb} web{rest}"))
+        self.start_in(&self.project(), &in_place_of_the_shell(&format!("tenure {verb} web{rest}")))
     }
 
     /// Repairs the program that ends.
@@ -292,6 +295,22 @@ impl World {
     /// What the worker's `status` says as a document.
     pub(super) fn status(&self) -> Value {
         self.run_in(Path::new("/"), &format!("tenure status {} --json", whole(&self.scope())), "").document()
+    }
+
+    /// Waits until the ledger says that the boot is over: until then a worker that does not answer counts as booting.
+    pub(super) fn settled(&self) {
+        let records = Dir::open_private(&self.records()).expect("a worker has a directory");
+        let watch = Watch::of(&records).expect("it can be watched");
+        loop {
+            watch.drain();
+            let bytes = records.read("ledger.json", 1 << 20).expect("ours").expect("it was written");
+            let ledger: Value = serde_json::from_slice(&bytes).expect("a whole record");
+            if ledger["booting_until"].is_null() {
+                return;
+            }
+            let mut change = [Interest::new(watch.as_fd(), Readiness::Read)];
+            poll::wait(&mut change, None).expect("a watch can be waited for");
+        }
     }
 
     /// Waits until the worker's events have told something so often.
@@ -320,6 +339,11 @@ impl World {
         }
         self.sandbox.start_program(Path::new("/bin/sh"), place, &["-c".into(), text.into()])
     }
+}
+
+/// A line whose process is the command itself: whoever ends it ends no shell that leaves the command behind.
+fn in_place_of_the_shell(line: &str) -> String {
+    if line.starts_with("tenure ") { format!("exec {line}") } else { line.to_owned() }
 }
 
 /// The name of a scope that means it everywhere.

@@ -177,6 +177,7 @@ pub(super) const CASES: &[Case] = &[
     .prints(&["tenure logs ", "tenure restart "]),
     Case::of("wedged", "its status while it stands still", |world| {
         world.done("ensure", "");
+        world.settled();
         let host = host(world);
         host.signal(Signal::Stop).expect("ours");
         world.kept.push(Box::new(Thawed(host)));
