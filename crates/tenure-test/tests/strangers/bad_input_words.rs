@@ -94,7 +94,7 @@ const WRONG: [(&str, &[&str]); 18] = [
     ("[worker.w]\ncommand = [\"x\"]\ncommand = [\"y\"]\n", &["w.toml:3", "duplicate"]),
     ("[worker.w]\ncommand = [\"x\"]\nstart_timeout = \"soon\"\n", &["w.toml:3", "write a duration"]),
     ("[worker.w]\ncommand = [\"x\"]\nenv = { set = { \"A=B\" = \"c\" } }\n", &["`env`", "'='"]),
-    ("[worker.w]\ncommand = [\"x\"]\nenv = { set = { A = \"c\\u0000\" } }\n", &["`env`", "NUL"]),
+    ("[worker.w]\ncommand = [\"x\"]\nenv = { set = { A = \"c\\u0000\" } }\n", &["`env.set`", "NUL"]),
     (
         "[worker.w]\ncommand = [\"x\"]\nlisten = [{ name = \"a\", tcp = \"127.0.0.1:0\" }, { name = \"a\", tcp = \"127.0.0.1:0\" }]\n",
         &["two listeners named \"a\""],
