@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -210,10 +210,12 @@ impl Running {
         String::from_utf8(line).expect("text")
     }
 
-    /// Gives it something on stdin.
+    /// Gives it something on stdin. It may end without having read it.
     pub(crate) fn fed(mut self, stdin: &str) -> Self {
-        self.stdin.take().expect("open").write_all(stdin.as_bytes()).expect("fed");
-        self
+        match self.stdin.take().expect("open").write_all(stdin.as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),
+            Ok(()) | Err(_) => self,
+        }
     }
 
     /// Goes away as the reader of its stdout.

@@ -332,7 +332,7 @@ fn people_read_the_worst_first_with_what_to_type() {
     let told = shell(&sandbox, r#""$T" doctor"#).run().expect(7).stdout;
     assert!(told.contains("machine: 1 finding\n") && told.contains("w (no answer): 1 finding\n"), "{told}");
     assert!(told.contains("error: the worker is stopped"), "{told}");
-    assert!(told.contains(&format!("      -> kill -CONT {pid}\n")), "{told}");
+    assert!(told.contains(&format!("      -> `kill -CONT {pid}`\n")), "{told}");
     handle(pid).signal(Signal::Cont).expect("ours");
     let told = shell(&sandbox, r#""$T" doctor w"#).run().expect(0).stdout;
     assert!(told.contains("generation 1): no finding: state directory, gate, lease"), "{told}");

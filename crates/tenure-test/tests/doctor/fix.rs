@@ -82,7 +82,7 @@ fn a_root_and_a_directory_of_trust_that_others_can_write_are_closed() {
         let output = doctor(&sandbox).expect(7);
         assert_eq!(names(&output), ["open-to-others"]);
         // Closed by hand, it would keep what others have changed.
-        assert!(output.stdout.contains("\"tenure doctor --fix\""), "{}", output.stdout);
+        assert!(output.stdout.contains("\"`tenure doctor --fix`\""), "{}", output.stdout);
         assert_eq!(done(&fix(&sandbox).expect(0)).len(), 1);
         assert_eq!(mode(&path), 0o700);
     }

@@ -101,7 +101,7 @@ fn a_removed_projects_worker_is_shown_and_then_removed() {
     let told = sandbox.tenure(["status", &scope]).cwd(&sandbox.work()).run().expect(3);
     let typed = format!("tenure ensure {scope}");
     assert!(
-        told.stdout.contains("in its project's directory") && !told.stdout.contains(&typed),
+        told.stdout.contains("in the directory of its project") && !told.stdout.contains(&typed),
         "{}",
         told.stdout
     );

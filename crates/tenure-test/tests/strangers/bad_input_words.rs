@@ -26,10 +26,8 @@ fn says(output: &Output, words: &[&str]) {
 fn a_name_that_could_lead_elsewhere_is_wrong_use() {
     let sandbox = BINARIES.sandbox(&[]);
     let long = "a".repeat(65);
-    let names = [
-        "", ".", "..", "../w", "a/b", "/abs", "-x", "a b", "a\nb", "é", "@", "a@", "@b", "a@b@c", "a@..",
-        &long,
-    ];
+    let names =
+        ["", ".", "..", "../w", "a/b", "/abs", "-x", "a b", "a\nb", "é", "@", "@b", "a@b@c", "a@..", &long];
     for name in names {
         for word in ["ensure", "status", "stop", "restart", "logs", "events"] {
             let refused = sandbox.tenure([word, "--json", "--", name]).run();

@@ -16,6 +16,8 @@ pub(super) enum Promise {
     Makes(After),
     /// It changes the shell that it is typed in.
     Sets,
+    /// It leads to the user's own state directory, which no test may touch: it is not typed.
+    LeadsAway,
 }
 
 /// What holds after a command.
@@ -55,6 +57,7 @@ pub(super) fn of(command: &str) -> Promise {
         ("ulimit", _) if words.len() == 2 => Promise::Shows(&[0]),
         ("curl", _) => Promise::Shows(&[0, 7, 52, 56]),
         ("mv" | "mkdir" | "chmod", _) => Promise::Makes(After::Done),
+        ("unset", "TENURE_STATE_DIR") => Promise::LeadsAway,
         ("unset" | "export" | "ulimit" | "cd", _) => Promise::Sets,
         _ => panic!("`{command}` is printed, and what it promises is not known to this test"),
     }
@@ -100,7 +103,7 @@ pub(super) fn show(world: &World, command: &str) {
             let said = running.end();
             assert!(!shown.is_empty(), "`{command}` in {:?} shows nothing: {said:?}", world.way);
         }
-        Promise::Makes(_) | Promise::Sets => {}
+        Promise::Makes(_) | Promise::Sets | Promise::LeadsAway => {}
     }
 }
 
@@ -136,7 +139,7 @@ pub(super) fn keep(world: &World, command: &str, refused: Option<(&Line, &str)>)
                 After::Done => {}
             }
         }
-        Promise::Shows(_) | Promise::Follows => return,
+        Promise::Shows(_) | Promise::Follows | Promise::LeadsAway => return,
     }
     if let Some((refused, state)) = refused.filter(|(_, state)| mends(command, state)) {
         let again = world.run(&Line { text: as_json(&refused.text), ..refused.clone() });

@@ -64,7 +64,7 @@ fn nobody_takes_the_place_of_a_worker_from_another_network_unless_a_person_insis
     assert!(complaint(&refused).contains("another network namespace"), "{}", refused.stdout);
     assert!(!first.has_ended());
     let told = inside(&sandbox, &["--net"], "\"$T\" doctor w").run();
-    assert!(told.stdout.contains("-> tenure restart --force w"), "{}", told.stdout);
+    assert!(told.stdout.contains("-> `tenure restart --force w`"), "{}", told.stdout);
     // Its own network is up, so that the check of the worker that is started there can pass.
     let up = "ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || exit 77";
     let forced =
