@@ -212,10 +212,9 @@ impl Running {
 
     /// Gives it something on stdin. It may end without having read it.
     pub(crate) fn fed(mut self, stdin: &str) -> Self {
-        match self.stdin.take().expect("open").write_all(stdin.as_bytes()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),
-            Ok(()) | Err(_) => self,
-        }
+        let fed = self.stdin.take().expect("open").write_all(stdin.as_bytes());
+        assert!(fed.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::BrokenPipe), "{fed:?}");
+        self
     }
 
     /// Goes away as the reader of its stdout.

@@ -59,7 +59,7 @@ pub(super) fn of(command: &str) -> Promise {
         ("mv" | "mkdir" | "chmod", _) => Promise::Makes(After::Done),
         ("unset", "TENURE_STATE_DIR") => Promise::LeadsAway,
         ("unset" | "export" | "ulimit" | "cd", _) => Promise::Sets,
-        _ => panic!("`{command}` is printed, and what it promises is not known to this test"),
+        _ => unreachable!("`{command}` is printed, and what it promises is not known to this test"),
     }
 }
 

@@ -229,13 +229,12 @@ impl World {
         let version = version.unwrap_or_default();
         let command: Vec<String> = self.wanted.command.iter().map(|word| quoted(word)).collect();
         let (name, behind) = match self.way {
-            Way::Project | Way::User => ("web".to_owned(), String::new()),
             Way::Config => ("web".to_owned(), " --config '../given/it'\\''s one.toml'".to_owned()),
             Way::Stdin if wants => ("web".to_owned(), " --spec -".to_owned()),
             Way::Call | Way::Beside if wants => {
                 ("web".to_owned(), format!("{version} -- {}", command.join(" ")))
             }
-            Way::Stdin | Way::Call => ("web".to_owned(), String::new()),
+            Way::Project | Way::User | Way::Stdin | Way::Call => ("web".to_owned(), String::new()),
             Way::Beside => ("web@".to_owned(), String::new()),
             Way::Elsewhere => ("web".to_owned(), format!(" -C {}", quoted(&format!("../{PROJECT}")))),
             Way::Listed => (self.scope().to_string(), String::new()),
@@ -359,7 +358,7 @@ fn toml(value: &Value) -> String {
             let pairs = values.iter().map(|(key, value)| format!("{key} = {}", toml(value)));
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
-        value => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 

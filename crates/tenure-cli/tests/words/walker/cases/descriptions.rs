@@ -108,10 +108,11 @@ pub(super) const CASES: &[Case] = &[
     Case::of("not-configured", "a name that nothing describes", |world| {
         let Line { text, .. } = world.typed("ensure", "");
         let text = match world.way {
-            Way::Call | Way::Beside => "tenure ensure wbe".to_owned(),
-            Way::Stdin => "tenure ensure wbe".to_owned(),
+            Way::Call | Way::Beside | Way::Stdin => "tenure ensure wbe".to_owned(),
             Way::Listed => "tenure ensure wbe@0123456789abcdef".to_owned(),
-            _ => text.replace("ensure web", "ensure wbe"),
+            Way::Project | Way::User | Way::Config | Way::Elsewhere => {
+                text.replace("ensure web", "ensure wbe")
+            }
         };
         world.line(&text)
     })
