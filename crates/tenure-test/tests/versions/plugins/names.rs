@@ -42,8 +42,10 @@ fn each_remedy_for_a_name_that_is_kept_works_as_it_is_printed() {
     assert_eq!(other.call("ensure", &["--key", "other"]).run().expect(0).state(), "started");
     sandbox.stop("notes@other").expect(0);
 
-    assert!(hint(&refused).contains("`tenure forget notes --app`"), "{refused}");
-    let given_up = fine(call(&sandbox, &["forget", "notes", "--app"]));
+    let file = other.file().display().to_string();
+    let remedy = ["forget", "notes", "--app", "--config", &file];
+    assert!(hint(&refused).contains(&format!("`tenure {}`", remedy.join(" "))), "{refused}");
+    let given_up = fine(call(&sandbox, &remedy));
     assert_eq!(
         (&given_up["whose"]["app"], &given_up["forgotten"][0]),
         (&"acme.notes".into(), &"1.0.0".into())
@@ -76,7 +78,8 @@ fn without_a_name_two_files_are_two_apps_and_a_persons_restart_takes_the_name_ov
     first.ensure().expect(0);
     let refused = second.ensure().expect(5);
     assert_eq!(refused.state(), "other-app");
-    assert!(hint(&refused.json()).contains("`tenure restart notes`"), "{}", refused.stdout);
+    let remedy = format!("`tenure restart notes --config {}`", second.file().display());
+    assert!(hint(&refused.json()).contains(&remedy), "{}", refused.stdout);
     let restarted = fine(second.call("restart", &["--timeout", "40s"]).run());
     assert_eq!((&restarted["version"], &restarted["forgotten"][0]), (&"1.0.0".into(), &"9.0.0".into()));
     assert_eq!(restarted["displaced"]["from"]["file"], first.file().display().to_string(), "{restarted}");
