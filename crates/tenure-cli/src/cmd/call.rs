@@ -32,7 +32,7 @@ pub(crate) struct Call {
     pub(crate) declare: fn() -> Command,
     /// When it began.
     began: Duration,
-    /// What was said about the search for the worker.
+    /// Warnings of the search for the worker; with --json the document has them.
     warnings: RefCell<Vec<WarningBody>>,
 }
 

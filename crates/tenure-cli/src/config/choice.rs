@@ -66,7 +66,7 @@ pub(super) fn name_and_key<'word>(
     }
 }
 
-/// What was typed to choose a worker.
+/// The words and flags of a call that choose its worker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Choice {
     /// NAME, NAME@KEY or NAME@.

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// What is wrong with a command line, as a fragment; `None` where the parser's text is help.
+/// Names the fault of a command line, as a fragment of a sentence; `None` if the parser shows help instead.
 pub(crate) fn wrong_use(error: &clap::Error, args: &[OsString]) -> Option<String> {
     let invalid = text(error, ContextKind::InvalidArg);
     Some(match error.kind() {
@@ -39,7 +39,7 @@ pub(crate) fn wrong_use(error: &clap::Error, args: &[OsString]) -> Option<String
     })
 }
 
-/// What lists the right words: the help of the command that was typed, or of all.
+/// The hint: the help of the command that was typed, or the list of all commands.
 pub(crate) fn help_for(error: &clap::Error) -> String {
     let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let words = usage.split_whitespace().skip_while(|word| *word != "tenure").skip(1);
@@ -51,7 +51,7 @@ pub(crate) fn help_for(error: &clap::Error) -> String {
     }
 }
 
-/// What is wrong with a value.
+/// Names the argument whose value cannot be used, the value, and what to write.
 fn wrong_value(error: &clap::Error) -> Option<String> {
     let argument = text(error, ContextKind::InvalidArg)?;
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is said about workers whose project is gone.
+//! The words of `prune`, `list` and `status` for workers whose project is gone.
 
 use std::fs;
 

@@ -79,7 +79,8 @@ fn stand_in(state: &StateDir, address: &Address) -> io::Result<(OwnedFd, Option<
         let own = listener.local_addr()?;
         return Ok((listener.into(), Some(own)));
     }
-    let name = format!("preflight.{}", random::hex(8)?);
+    // One that is left by a host that dies here goes with the other temporary names at the next start.
+    let name = format!(".preflight.{}.tmp", random::hex(8)?);
     let listener = socket::bind_unix(state.dir(), &name, BACKLOG)?;
     state.dir().remove(&name)?;
     Ok((listener.into(), None))

@@ -10,7 +10,7 @@ use super::world::{Line, Way, World};
 /// One way into a state.
 pub(super) struct Case {
     pub(super) state: &'static str,
-    /// What is the matter, in words.
+    /// The situation, for the message of a test that fails.
     pub(super) what: &'static str,
     /// Brings the world there, and returns the call that ends in the state.
     pub(super) make: fn(&mut World) -> Line,
